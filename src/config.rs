@@ -1,0 +1,134 @@
+//! The settings of a replica.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::entry::{COMMAND_OVERHEAD_BYTES, ENTRY_BYTES_MAX};
+use crate::membership::{MEMBERS_MAX, ReplicaId};
+use crate::slot::ALPHA;
+
+/// The settings of a replica. [`Config::new`] gives defaults that fit a local network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The members that form the cluster, this replica among them. Once it is formed, the durable
+    /// list counts, and this one must name the same replicas.
+    pub members: Vec<ReplicaId>,
+    /// Seeds the jitter of election timeouts. Give each replica another one.
+    pub seed: u64,
+    /// How often a leader shows that it lives. Default 20 ms.
+    pub heartbeat: Duration,
+    /// How long a silent leader is believed to live, at the least; up to half as long again at
+    /// random. At least three heartbeats. Default 120 ms.
+    pub election_timeout: Duration,
+    /// How many slots a leader keeps in flight, 1 to [`ALPHA`]. Default 16.
+    pub pipeline_slots: u64,
+    /// How many bytes of entries a leader keeps in flight. Default 8 MiB.
+    pub pipeline_bytes: usize,
+    /// How long a batch may grow, in bytes; a longer command has a batch to itself. Default 64 KiB.
+    pub batch_bytes: usize,
+    /// The longest command, in bytes. Default 2 MiB; at the most what fits an entry.
+    pub command_bytes: usize,
+    /// How many bytes of commands may wait for the pipeline before `Full`. Default 8 MiB.
+    pub queue_bytes: usize,
+    /// How many bytes may wait for the disk before Accepts are dropped. Default 32 MiB.
+    pub unsynced_bytes: usize,
+    /// How many slots the state machine may be behind before entries are left in the log and read
+    /// again later. Default 256.
+    pub apply_slots: u64,
+}
+
+/// Why settings make no sense.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The list of members is empty, too long, or names a replica twice.
+    #[error("members: {0}")]
+    Members(#[from] crate::membership::MembershipError),
+    /// The replica is not in the list of members.
+    #[error("replica {replica} is not among the members")]
+    NotMember {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// The members differ from those that the log was formed with.
+    #[error("the members differ from those that the log was formed with")]
+    OtherMembers,
+    /// A number is outside its range.
+    #[error("{field} is {value}, but it must lie in {min}..={max}")]
+    OutOfRange {
+        /// The field.
+        field: &'static str,
+        /// Its value, durations in microseconds.
+        value: u64,
+        /// The lowest value allowed.
+        min: u64,
+        /// The highest value allowed.
+        max: u64,
+    },
+}
+
+impl Config {
+    /// The defaults, for a cluster of these members.
+    #[must_use]
+    pub fn new(members: impl IntoIterator<Item = ReplicaId>) -> Self {
+        Self {
+            members: members.into_iter().collect(),
+            seed: 0,
+            heartbeat: Duration::from_millis(20),
+            election_timeout: Duration::from_millis(120),
+            pipeline_slots: 16,
+            pipeline_bytes: 8 << 20,
+            batch_bytes: 64 << 10,
+            command_bytes: 2 << 20,
+            queue_bytes: 8 << 20,
+            unsynced_bytes: 32 << 20,
+            apply_slots: 256,
+        }
+    }
+
+    /// Checks every field for a replica of this name.
+    ///
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn check(&self, replica: ReplicaId) -> Result<(), ConfigError> {
+        let mut members = self.members.clone();
+        members.sort_unstable();
+        if members.is_empty() || members.len() > MEMBERS_MAX {
+            return Err(crate::membership::MembershipError::Size { members: members.len() }.into());
+        }
+        if let Some(pair) = members.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(crate::membership::MembershipError::Twice { replica: pair[0] }.into());
+        }
+        if !members.contains(&replica) {
+            return Err(ConfigError::NotMember { replica });
+        }
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let entry = ENTRY_BYTES_MAX as u64;
+        let heartbeat = micros(self.heartbeat);
+        let day = 86_400_000_000;
+        let ranges = [
+            ("heartbeat", heartbeat, 100, day),
+            (
+                "election_timeout",
+                micros(self.election_timeout),
+                heartbeat.saturating_mul(3),
+                4 * day,
+            ),
+            ("pipeline_slots", self.pipeline_slots, 1, ALPHA),
+            ("pipeline_bytes", self.pipeline_bytes as u64, 1, u64::MAX),
+            ("batch_bytes", self.batch_bytes as u64, 1, entry),
+            ("command_bytes", self.command_bytes as u64, 1, entry - COMMAND_OVERHEAD_BYTES as u64),
+            ("queue_bytes", self.queue_bytes as u64, 1, u64::MAX),
+            ("unsynced_bytes", self.unsynced_bytes as u64, entry, u64::MAX),
+            ("apply_slots", self.apply_slots, 1, u64::MAX),
+        ];
+        match ranges.into_iter().find(|(_, value, min, max)| value < min || value > max) {
+            Some((field, value, min, max)) => {
+                Err(ConfigError::OutOfRange { field, value, min, max })
+            }
+            None => Ok(()),
+        }
+    }
+}

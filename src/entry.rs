@@ -1,0 +1,341 @@
+//! What a slot holds: a batch of commands, or nothing.
+//!
+//! A batch is one contiguous buffer, made once by the leader, checksummed once, sliced from the
+//! received frame and stored as it lies. All integers are little-endian:
+//!
+//! ```text
+//! runs: u32 | commands: u32
+//! runs times:     replica: u32 | incarnation: u64 | sequence: u64 | count: u32
+//! commands times: length: u32
+//! the commands' bytes, one after the other
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::membership::{Incarnation, ReplicaId};
+use crate::slot::Slot;
+
+/// The most bytes that an entry may have, a constant of the cluster: an entry that one replica may
+/// propose and another refuses would stall its slot for ever.
+pub const ENTRY_BYTES_MAX: usize = 4 << 20;
+
+const HEAD_BYTES: usize = 8;
+const RUN_BYTES: usize = 24;
+const LENGTH_BYTES: usize = 4;
+
+/// What an entry with one command needs beside the command's own bytes.
+pub const COMMAND_OVERHEAD_BYTES: usize = HEAD_BYTES + RUN_BYTES + LENGTH_BYTES;
+
+/// Names a command for good: the replica that took it in, in which of its starts, and a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandId {
+    /// The replica that took the command in.
+    pub replica: ReplicaId,
+    /// The start of that replica in which it did.
+    pub incarnation: Incarnation,
+    /// Counts the commands of that start, from 0.
+    pub sequence: u64,
+}
+
+/// Where a command ended up in the log: its slot, and its place within that slot's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The slot.
+    pub slot: Slot,
+    /// The index within the slot's batch, from 0.
+    pub index: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.slot, self.index)
+    }
+}
+
+/// Commands that one replica took in one after the other: `first`, and the `count - 1` after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The first command's name.
+    pub first: CommandId,
+    /// How many commands, at least 1.
+    pub count: u32,
+}
+
+/// The content of a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// Nothing: fills a hole that a deposed leader left.
+    Noop,
+    /// Commands, in the order in which they are applied.
+    Batch(Batch),
+}
+
+impl Entry {
+    /// How many bytes the entry has on the wire and on disk.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.payload().len()
+    }
+
+    /// Whether the entry has no bytes: a Noop.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Noop)
+    }
+
+    /// The entry's bytes: a batch's buffer; none for a Noop.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match self {
+            Self::Noop => &[],
+            Self::Batch(batch) => &batch.bytes,
+        }
+    }
+
+    /// The entry with these bytes: the reverse of [`Entry::payload`].
+    ///
+    /// # Errors
+    /// If they are no batch.
+    pub fn from_payload(bytes: Bytes) -> Result<Self, BatchError> {
+        if bytes.is_empty() { Ok(Self::Noop) } else { Batch::parse(bytes).map(Self::Batch) }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Noop => write!(f, "noop"),
+            Self::Batch(batch) => write!(f, "batch of {} in {}B", batch.count(), batch.bytes.len()),
+        }
+    }
+}
+
+/// Why bytes are no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// Longer than [`ENTRY_BYTES_MAX`].
+    #[error("a batch of {bytes} bytes is longer than {ENTRY_BYTES_MAX}")]
+    TooLong {
+        /// The length.
+        bytes: usize,
+    },
+    /// Its own counts and lengths do not add up to its bytes.
+    #[error("a batch of {bytes} bytes does not add up: {what}")]
+    Malformed {
+        /// The length.
+        bytes: usize,
+        /// What does not add up.
+        what: &'static str,
+    },
+}
+
+/// At least one command, in one buffer (see the layout above).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Batch {
+    bytes: Bytes,
+}
+
+impl Batch {
+    /// Takes the buffer as a batch, after a check of every count and length in it.
+    ///
+    /// # Errors
+    /// If it is too long or does not add up.
+    pub fn parse(bytes: Bytes) -> Result<Self, BatchError> {
+        let malformed = |what| BatchError::Malformed { bytes: bytes.len(), what };
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(BatchError::TooLong { bytes: bytes.len() });
+        }
+        if bytes.len() < HEAD_BYTES {
+            return Err(malformed("shorter than its head"));
+        }
+        let (runs, count) = (read_u32(&bytes, 0) as usize, read_u32(&bytes, 4) as usize);
+        if runs == 0 || count == 0 || runs > count {
+            return Err(malformed("the numbers of runs and commands"));
+        }
+        // Neither product nor sum overflows: both counts are below 2^32, and usize has 64 bits on
+        // every platform that can hold them; elsewhere the checked forms refuse.
+        let data = runs
+            .checked_mul(RUN_BYTES)
+            .zip(count.checked_mul(LENGTH_BYTES))
+            .and_then(|(r, l)| r.checked_add(l)?.checked_add(HEAD_BYTES))
+            .filter(|start| *start <= bytes.len())
+            .ok_or_else(|| malformed("runs and lengths reach beyond the end"))?;
+        let batch = Self { bytes: bytes.clone() };
+        let mut named = 0u64;
+        for origin in batch.origins() {
+            named += u64::from(origin.count);
+            if origin.count == 0
+                || origin.first.sequence.checked_add(u64::from(origin.count)).is_none()
+            {
+                return Err(malformed("a run is empty or overflows"));
+            }
+        }
+        let lengths: u64 =
+            (0..count).map(|i| u64::from(read_u32(&bytes, batch.length_at(i)))).sum();
+        if named != count as u64 {
+            return Err(malformed("runs name another number of commands"));
+        }
+        if lengths != (bytes.len() - data) as u64 {
+            return Err(malformed("lengths add up to another number of bytes"));
+        }
+        Ok(batch)
+    }
+
+    /// How many commands the batch has.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        read_u32(&self.bytes, 4)
+    }
+
+    /// The whole buffer.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Who took the commands in, as runs in the order of the commands.
+    pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
+        let runs = read_u32(&self.bytes, 0) as usize;
+        (0..runs).map(|i| {
+            let at = HEAD_BYTES + i * RUN_BYTES;
+            Origin {
+                first: CommandId {
+                    replica: ReplicaId(read_u32(&self.bytes, at)),
+                    incarnation: Incarnation(read_u64(&self.bytes, at + 4)),
+                    sequence: read_u64(&self.bytes, at + 12),
+                },
+                count: read_u32(&self.bytes, at + 20),
+            }
+        })
+    }
+
+    /// The commands, in order.
+    #[must_use]
+    pub fn commands(&self) -> Commands<'_> {
+        Commands {
+            lengths: &self.bytes[self.length_at(0)..self.length_at(self.count() as usize)],
+            rest: &self.bytes[self.length_at(self.count() as usize)..],
+        }
+    }
+
+    fn length_at(&self, index: usize) -> usize {
+        HEAD_BYTES + read_u32(&self.bytes, 0) as usize * RUN_BYTES + index * LENGTH_BYTES
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.commands().map(<[u8]>::escape_ascii)).finish()
+    }
+}
+
+/// The commands of a batch, as slices of its one buffer.
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    lengths: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, lengths) = self.lengths.split_first_chunk::<LENGTH_BYTES>()?;
+        let (command, rest) = self.rest.split_at(u32::from_le_bytes(*length) as usize);
+        (self.lengths, self.rest) = (lengths, rest);
+        Some(command)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.lengths.len() / LENGTH_BYTES;
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for Commands<'_> {}
+
+/// Gathers commands into a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct BatchBuilder {
+    origins: Vec<Origin>,
+    lengths: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl BatchBuilder {
+    /// Adds a command.
+    ///
+    /// # Panics
+    /// If the batch would grow beyond [`ENTRY_BYTES_MAX`]; [`BatchBuilder::len_with`] tells.
+    pub fn push(&mut self, id: CommandId, command: &[u8]) {
+        assert!(self.len_with(command.len()) <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
+        match self.origins.last_mut() {
+            Some(last)
+                if last.first.replica == id.replica
+                    && last.first.incarnation == id.incarnation
+                    && last.first.sequence + u64::from(last.count) == id.sequence =>
+            {
+                last.count += 1;
+            }
+            _ => self.origins.push(Origin { first: id, count: 1 }),
+        }
+        // The assertion above bounds the length far below u32::MAX.
+        self.lengths.extend_from_slice(&(command.len() as u32).to_le_bytes());
+        self.data.extend_from_slice(command);
+    }
+
+    /// How long the batch would be with one more command of that many bytes, at the most.
+    #[must_use]
+    pub fn len_with(&self, command_bytes: usize) -> usize {
+        (self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len())
+            .saturating_add(COMMAND_OVERHEAD_BYTES)
+            .saturating_add(command_bytes)
+    }
+
+    /// Whether no command was added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// The commands that were added, as runs of their names.
+    #[must_use]
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The batch of what was added, leaving the builder empty; `None` if that is nothing.
+    pub fn build(&mut self) -> Option<Batch> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(
+            HEAD_BYTES + self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len(),
+        );
+        bytes.extend_from_slice(&(self.origins.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&((self.lengths.len() / LENGTH_BYTES) as u32).to_le_bytes());
+        for origin in self.origins.drain(..) {
+            bytes.extend_from_slice(&origin.first.replica.0.to_le_bytes());
+            bytes.extend_from_slice(&origin.first.incarnation.0.to_le_bytes());
+            bytes.extend_from_slice(&origin.first.sequence.to_le_bytes());
+            bytes.extend_from_slice(&origin.count.to_le_bytes());
+        }
+        bytes.append(&mut self.lengths);
+        bytes.append(&mut self.data);
+        Some(Batch { bytes: Bytes::from(bytes) })
+    }
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(core::array::from_fn(|i| bytes[at + i]))
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(core::array::from_fn(|i| bytes[at + i]))
+}

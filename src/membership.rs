@@ -1,0 +1,316 @@
+//! Who takes part: names of replicas, disks and clusters, the Membership, and small sets of
+//! replicas.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::quorum::{Quorums, Tally};
+
+/// The most members a cluster can have.
+pub const MEMBERS_MAX: usize = 9;
+
+/// The name of a replica, unique in its cluster and never used again for another disk.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ReplicaId(pub u32);
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The name of a disk: random, written when the log directory is made.
+///
+/// A replica whose disk was wiped shows another DiskId, so it can never vote by accident under the
+/// promises that the old disk held.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DiskId(pub [u8; 16]);
+
+impl fmt::Debug for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DiskId({self})")
+    }
+}
+
+impl fmt::Display for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The name of a cluster: up to 16 bytes, zero padded. Frames of another cluster are dropped.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ClusterId(pub [u8; 16]);
+
+impl ClusterId {
+    /// The id that carries this name.
+    ///
+    /// # Errors
+    /// If the name is empty, longer than 16 bytes, or holds a zero byte.
+    pub fn named(name: &str) -> Result<Self, MembershipError> {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes.len() > 16 || bytes.contains(&0) {
+            return Err(MembershipError::ClusterName { bytes: bytes.len() });
+        }
+        let mut id = [0; 16];
+        id[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self(id))
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(16);
+        write!(f, "{}", self.0[..end].escape_ascii())
+    }
+}
+
+/// Counts the starts of a replica on its disk; durable before the first send of each start.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Incarnation(pub u64);
+
+/// Who a frame says it comes from. Made by the wire from a frame that passed its checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    pub(crate) replica: ReplicaId,
+    pub(crate) disk: DiskId,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl Peer {
+    /// The sender's name.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// The sender's disk.
+    #[must_use]
+    pub fn disk(&self) -> DiskId {
+        self.disk
+    }
+
+    /// Which of its starts the sender is in.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+}
+
+/// A member: a replica on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// The replica's name.
+    pub replica: ReplicaId,
+    /// The disk that it was formed with.
+    pub disk: DiskId,
+}
+
+/// Why a set of members cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MembershipError {
+    /// No members, or more than [`MEMBERS_MAX`].
+    #[error("a cluster has 1 to {MEMBERS_MAX} members, not {members}")]
+    Size {
+        /// How many were given.
+        members: usize,
+    },
+    /// A replica is named twice.
+    #[error("replica {replica} is named twice")]
+    Twice {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// A cluster name is empty, too long, or holds a zero byte.
+    #[error("a cluster's name has 1 to 16 bytes and no zero byte, not {bytes} bytes")]
+    ClusterName {
+        /// The length that was given.
+        bytes: usize,
+    },
+}
+
+/// The members that decide a slot, and which sets of them are quorums.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Membership {
+    members: Vec<Member>,
+    quorums: Quorums,
+}
+
+impl Membership {
+    /// The Membership of these members, with majority quorums.
+    ///
+    /// # Errors
+    /// If there are none, more than [`MEMBERS_MAX`], or one is named twice.
+    pub fn new(mut members: Vec<Member>) -> Result<Self, MembershipError> {
+        members.sort_unstable();
+        if members.is_empty() || members.len() > MEMBERS_MAX {
+            return Err(MembershipError::Size { members: members.len() });
+        }
+        if let Some(pair) = members.windows(2).find(|pair| pair[0].replica == pair[1].replica) {
+            return Err(MembershipError::Twice { replica: pair[0].replica });
+        }
+        let quorums = Quorums::majority(members.len());
+        Ok(Self { members, quorums })
+    }
+
+    /// The members, ordered by their names.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The member of that name.
+    #[must_use]
+    pub fn member(&self, replica: ReplicaId) -> Option<&Member> {
+        self.members.iter().find(|member| member.replica == replica)
+    }
+
+    /// The members other than `replica`.
+    #[must_use]
+    pub fn others(&self, replica: ReplicaId) -> Replicas {
+        self.members.iter().map(|member| member.replica).filter(|id| *id != replica).collect()
+    }
+
+    /// Adds the replica's vote to `votes`. False if it is no member: such a vote never counts.
+    pub fn vote(&self, votes: &mut VoteSet, replica: ReplicaId) -> bool {
+        match self.members.iter().position(|member| member.replica == replica) {
+            Some(index) => {
+                votes.insert(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the replica's vote is in `votes`.
+    #[must_use]
+    pub fn has_voted(&self, votes: VoteSet, replica: ReplicaId) -> bool {
+        self.members
+            .iter()
+            .position(|member| member.replica == replica)
+            .is_some_and(|index| votes.contains(index))
+    }
+
+    /// Whether `yes` is a prepare quorum, or can still become one without those in `no`.
+    #[must_use]
+    pub fn prepare(&self, yes: VoteSet, no: VoteSet) -> Tally {
+        self.quorums.prepare(yes, no)
+    }
+
+    /// Whether `yes` is an accept quorum, or can still become one without those in `no`.
+    #[must_use]
+    pub fn accept(&self, yes: VoteSet, no: VoteSet) -> Tally {
+        self.quorums.accept(yes, no)
+    }
+}
+
+/// Votes of members, one bit each, by their place in the Membership.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct VoteSet(u16);
+
+impl VoteSet {
+    /// No votes.
+    pub const EMPTY: Self = Self(0);
+
+    /// Adds the member with this place.
+    pub fn insert(&mut self, index: usize) {
+        assert!(index < MEMBERS_MAX, "a Membership has at most {MEMBERS_MAX} places, not {index}");
+        self.0 |= 1 << index;
+    }
+
+    /// Whether the member with this place has voted.
+    #[must_use]
+    pub fn contains(self, index: usize) -> bool {
+        index < MEMBERS_MAX && self.0 & (1 << index) != 0
+    }
+
+    /// How many have voted.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether nobody has voted.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A small set of replicas, in place: whom to send a message to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Replicas {
+    ids: [ReplicaId; MEMBERS_MAX],
+    count: u8,
+}
+
+impl Replicas {
+    /// The set of this one replica.
+    #[must_use]
+    pub fn one(replica: ReplicaId) -> Self {
+        let mut set = Self::default();
+        set.insert(replica);
+        set
+    }
+
+    /// Adds a replica.
+    ///
+    /// # Panics
+    /// If the set would grow beyond [`MEMBERS_MAX`].
+    pub fn insert(&mut self, replica: ReplicaId) {
+        if !self.contains(replica) {
+            self.ids[usize::from(self.count)] = replica;
+            self.count += 1;
+        }
+    }
+
+    /// Whether the replica is in the set.
+    #[must_use]
+    pub fn contains(&self, replica: ReplicaId) -> bool {
+        self.iter().any(|id| id == replica)
+    }
+
+    /// The replicas, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = ReplicaId> + '_ {
+        self.ids[..usize::from(self.count)].iter().copied()
+    }
+
+    /// How many replicas are in the set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl FromIterator<ReplicaId> for Replicas {
+    fn from_iter<I: IntoIterator<Item = ReplicaId>>(ids: I) -> Self {
+        let mut set = Self::default();
+        ids.into_iter().for_each(|id| set.insert(id));
+        set
+    }
+}
+
+impl fmt::Display for Replicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, id) in self.iter().enumerate() {
+            write!(f, "{}{id}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}

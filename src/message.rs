@@ -1,0 +1,249 @@
+//! What replicas say to one another: one struct per arrow of the papers.
+
+use alloc::vec::Vec;
+
+use crate::ballot::Ballot;
+use crate::entry::Entry;
+use crate::membership::Member;
+use crate::slot::{Run, Slot, Slots};
+
+/// Phase 1a: asks the acceptors to promise a ballot ("Paxos Made Simple", 2.2).
+///
+/// It covers every slot from `first` on, the candidate's first slot that it does not know chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Prepare {
+    /// The candidate's ballot.
+    pub ballot: Ballot,
+    /// The first slot that the candidate asks about.
+    pub first: Slot,
+}
+
+/// Phase 1b: one page of an acceptor's promise. Carries ballots, not values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Promise {
+    /// The ballot that is promised.
+    pub ballot: Ballot,
+    /// The slots that this page speaks of. What it does not name in them was not accepted.
+    pub slots: Slots,
+    /// Whether this page also covers every slot from `slots.end` on.
+    pub last: bool,
+    /// Every slot below this one is chosen, and the acceptor holds it or can learn it.
+    pub chosen: Slot,
+    /// What was accepted: the slots at or above `chosen`, each with the highest ballot.
+    pub accepted: Vec<Run>,
+    /// Slots whose acceptance the disk may have lost, with the highest ballot in which they *can*
+    /// have been accepted (invariant I10).
+    pub faulty: Vec<Run>,
+}
+
+/// The answer to a Prepare, Accept or Heartbeat below the promise.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nack {
+    /// The ballot that was refused.
+    pub ballot: Ballot,
+    /// What was promised instead.
+    pub promised: Ballot,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// A chosen mark with the ballots of the slots just below it.
+///
+/// Facts: taken from any sender, at any ballot, before the message that carries them is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Announcement {
+    /// Every slot below this one is chosen.
+    pub chosen: Slot,
+    /// Chosen slots, each with the ballot that is stored *with the chosen entry*. A follower takes
+    /// a slot as chosen from here only if the ballot that it accepted *equals* the one named.
+    pub runs: Vec<Run>,
+}
+
+/// Phase 2a: asks the acceptors to accept an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Accept {
+    /// The leader's ballot.
+    pub ballot: Ballot,
+    /// The slot.
+    pub slot: Slot,
+    /// The entry; the same bytes in every Accept of this ballot and slot (invariant I2).
+    pub entry: Entry,
+    /// What the leader knows to be chosen.
+    pub announcement: Announcement,
+}
+
+/// Phase 2b: these slots were accepted at this ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Accepted {
+    /// The ballot.
+    pub ballot: Ballot,
+    /// The slots, all accepted at that ballot.
+    pub slots: Slots,
+    /// The acceptor's chosen mark.
+    pub chosen: Slot,
+}
+
+/// The answer to an Accept that is too far ahead of the acceptor's chosen mark: no vote, no Nack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Behind {
+    /// The ballot of the Accept.
+    pub ballot: Ballot,
+    /// The acceptor's chosen mark.
+    pub chosen: Slot,
+}
+
+/// A leader's sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Heartbeat {
+    /// The leader's ballot.
+    pub ballot: Ballot,
+    /// Counts the leader's heartbeats; the answer repeats it.
+    pub sequence: u64,
+    /// What the leader knows to be chosen.
+    pub announcement: Announcement,
+}
+
+/// The answer to a Heartbeat at or above the promise.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeartbeatAnswer {
+    /// The heartbeat's ballot. The sender's promise is not above it.
+    pub ballot: Ballot,
+    /// The heartbeat's sequence number.
+    pub sequence: u64,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// Asks whether the sender should try to lead. Changes no state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Canvass {
+    /// Tells this round of questions from earlier ones; the answer repeats it.
+    pub sequence: u64,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// The answer to a Canvass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CanvassAnswer {
+    /// The question's sequence number.
+    pub sequence: u64,
+    /// "No" from whoever leads, or has heard its leader within the election timeout.
+    pub yes: bool,
+    /// What the sender has promised.
+    pub promised: Ballot,
+    /// The ballot of the leader that the sender follows, or is.
+    pub leader: Option<Ballot>,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// Asks for the entry of a proposal that a Promise named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fetch {
+    /// The slot.
+    pub slot: Slot,
+    /// The lowest ballot whose entry is of use.
+    pub ballot: Ballot,
+}
+
+/// The answer to a Fetch: the proposal that the acceptor holds for the slot, whatever its ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fetched {
+    /// The slot.
+    pub slot: Slot,
+    /// The proposal, or `None`: gone.
+    pub proposal: Option<(Ballot, Entry)>,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// Asks for chosen entries, as many of them as fit a page.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CatchUp {
+    /// The slots that the sender lacks.
+    pub slots: Slots,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// A chosen entry, out of the sender's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Chosen {
+    /// The slot.
+    pub slot: Slot,
+    /// The ballot that is stored with the entry.
+    pub ballot: Ballot,
+    /// The entry.
+    pub entry: Entry,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// How a new cluster forms: a sign of life that shows the sender's DiskId, then the durable list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Forming {
+    /// The list of members that the sender has made durable; empty as long as it has none.
+    pub members: Vec<Member>,
+    /// Whether the sender is formed: every member told it this same list.
+    pub formed: bool,
+}
+
+/// A message from one replica to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// Phase 1a.
+    Prepare(Prepare),
+    /// Phase 1b.
+    Promise(Promise),
+    /// The refusal of a ballot.
+    Nack(Nack),
+    /// Phase 2a.
+    Accept(Accept),
+    /// Phase 2b.
+    Accepted(Accepted),
+    /// The acceptor must catch up first.
+    Behind(Behind),
+    /// A leader's sign of life.
+    Heartbeat(Heartbeat),
+    /// The answer to it.
+    HeartbeatAnswer(HeartbeatAnswer),
+    /// Should I try to lead?
+    Canvass(Canvass),
+    /// The answer to that.
+    CanvassAnswer(CanvassAnswer),
+    /// Asks for a proposal's entry.
+    Fetch(Fetch),
+    /// The answer to that.
+    Fetched(Fetched),
+    /// Asks for chosen entries.
+    CatchUp(CatchUp),
+    /// A chosen entry.
+    Chosen(Chosen),
+    /// How a cluster forms.
+    Forming(Forming),
+}
+
+impl Message {
+    /// The message's name, for traces and counters.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "Prepare",
+            Self::Promise(_) => "Promise",
+            Self::Nack(_) => "Nack",
+            Self::Accept(_) => "Accept",
+            Self::Accepted(_) => "Accepted",
+            Self::Behind(_) => "Behind",
+            Self::Heartbeat(_) => "Heartbeat",
+            Self::HeartbeatAnswer(_) => "HeartbeatAnswer",
+            Self::Canvass(_) => "Canvass",
+            Self::CanvassAnswer(_) => "CanvassAnswer",
+            Self::Fetch(_) => "Fetch",
+            Self::Fetched(_) => "Fetched",
+            Self::CatchUp(_) => "CatchUp",
+            Self::Chosen(_) => "Chosen",
+            Self::Forming(_) => "Forming",
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a replica asks its driver to do: one closed enum, whose last member is "wait until".
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::ballot::Ballot;
+use crate::entry::Entry;
+use crate::membership::{Member, ReplicaId, Replicas};
+use crate::message::Message;
+use crate::record::{Lsn, Record};
+use crate::slot::{Slot, Slots};
+use crate::time::Instant;
+
+/// One thing to do. Exhaustive on purpose: a new kind must break every driver at compile time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Output {
+    /// Append the record to the log. Records come in the order of their numbers, without a gap.
+    Persist {
+        /// The record's number.
+        lsn: Lsn,
+        /// The record.
+        record: Record,
+        /// The chosen mark: every slot below it is chosen, and this log holds its record at or
+        /// before `lsn`.
+        chosen: Slot,
+    },
+    /// Send the message. What had to wait for the disk has waited.
+    Send {
+        /// To whom; encode once.
+        to: Replicas,
+        /// The message.
+        message: Message,
+    },
+    /// Send the chosen entries of these slots out of the log, each as a [`crate::message::Chosen`]
+    /// message, as many as the driver likes, from the first on.
+    SendEntries {
+        /// To whom.
+        to: ReplicaId,
+        /// The slots, all below the chosen mark.
+        slots: Slots,
+    },
+    /// Apply the entry. Slots come in order, each once, without a gap (invariant I7), together with
+    /// those of [`Output::ApplyFromLog`].
+    Chosen {
+        /// The slot.
+        slot: Slot,
+        /// The entry.
+        entry: Entry,
+    },
+    /// Apply the entries of these slots, read from the log: they are too many to hold in memory.
+    ApplyFromLog {
+        /// The slots, all below the chosen mark.
+        slots: Slots,
+    },
+    /// What became of commands that this replica took in.
+    Fate {
+        /// Their sequence numbers, in this incarnation.
+        commands: Range<u64>,
+        /// What became of them.
+        fate: Fate,
+    },
+    /// Something that a person or a test may want to know.
+    Event(Event),
+    /// Nothing is left to do until an input comes, or until this time.
+    Wait {
+        /// When to call `handle_timeout`, and what for.
+        until: Option<(Instant, Timer)>,
+    },
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Chosen: the first of the commands at this index of the slot's batch, the others after it.
+    Chosen {
+        /// The slot.
+        slot: Slot,
+        /// The first command's index within the batch.
+        index: u32,
+    },
+    /// Another entry was chosen at the command's slot: it is certain that it is never applied.
+    Superseded,
+    /// It was never proposed: this replica does not lead (any more). It is certain that it is never
+    /// applied.
+    NotLeader {
+        /// Who may lead.
+        leader: Option<ReplicaId>,
+    },
+}
+
+/// Why a replica wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// A forming replica tells its list again.
+    Forming,
+    /// No leader was heard.
+    Election,
+    /// A leader's next sign of life.
+    Heartbeat,
+    /// A leader without answers gives up.
+    StepDown,
+    /// What was not answered is sent again.
+    Resend,
+    /// What was asked of a peer's log is asked again.
+    CatchUp,
+}
+
+/// Something that happened inside a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The cluster is formed, with these members.
+    Formed {
+        /// How many members it has.
+        members: usize,
+    },
+    /// This replica tries to lead.
+    Preparing {
+        /// Its ballot.
+        ballot: Ballot,
+    },
+    /// This replica leads.
+    Leading {
+        /// Its ballot.
+        ballot: Ballot,
+    },
+    /// This replica follows, or looks for, a leader.
+    Following {
+        /// The leader's ballot, if there is one.
+        leader: Option<Ballot>,
+    },
+    /// A peer contradicts what is held, or what it may say. Its message was refused.
+    PeerMisbehaved {
+        /// The peer.
+        peer: ReplicaId,
+        /// What it did.
+        what: Misbehaviour,
+    },
+    /// A message was dropped before it was judged.
+    Ignored {
+        /// Who sent it.
+        peer: ReplicaId,
+        /// Why.
+        reason: IgnoreReason,
+    },
+    /// A slot that the disk may have lost is known again.
+    Healed {
+        /// The slot.
+        slot: Slot,
+    },
+    /// The replica has stopped for good: turning it again does nothing.
+    Halted {
+        /// Why.
+        reason: HaltReason,
+    },
+}
+
+/// What a misbehaving peer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misbehaviour {
+    /// Another entry for a ballot and slot that are held (invariant I2).
+    TwoEntries {
+        /// The slot.
+        slot: Slot,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// Another entry for a slot that is known chosen (invariant I6).
+    ChosenChanged {
+        /// The slot.
+        slot: Slot,
+    },
+    /// Leads at a ballot that belongs to another replica.
+    ForeignBallot {
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// A Promise that reports more than it can know.
+    ImpossibleReport {
+        /// The Promise's ballot.
+        ballot: Ballot,
+    },
+}
+
+/// Why a message was dropped before it was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum IgnoreReason {
+    /// It comes from a member's name on another disk.
+    OtherDisk,
+    /// It comes from an earlier start of the sender.
+    OldIncarnation,
+    /// This replica is not formed yet.
+    NotFormed,
+    /// The sender is no member, and only members may say this.
+    NoMember,
+    /// Too many bytes wait for the disk.
+    DiskBusy,
+    /// This replica has stopped.
+    Halted,
+}
+
+/// Why a replica has stopped for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HaltReason {
+    /// Two lists of members met while the cluster formed: a disk was wiped meanwhile. Nothing was
+    /// voted; make every directory anew.
+    ConflictingMembers {
+        /// Who told the other list.
+        peer: ReplicaId,
+        /// The list that is durable here.
+        ours: alloc::vec::Vec<Member>,
+        /// The list that was told.
+        theirs: alloc::vec::Vec<Member>,
+    },
+    /// The rounds of ballots are used up.
+    BallotsUsedUp,
+}
+
+impl fmt::Display for HaltReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConflictingMembers { peer, .. } => write!(
+                f,
+                "replica {peer} tells another list of members: was a disk wiped while the cluster \
+                 formed? make every directory anew"
+            ),
+            Self::BallotsUsedUp => write!(f, "the rounds of ballots are used up"),
+        }
+    }
+}

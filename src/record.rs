@@ -1,0 +1,100 @@
+//! What must survive a crash: the records that a replica asks its driver to write, and what is
+//! given back to it at the next start.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ballot::Ballot;
+use crate::entry::Entry;
+use crate::membership::{ClusterId, Member, Peer};
+use crate::slot::{Run, Slot, Slots};
+
+/// The number of a record in its log: the first is 1, each next one higher.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// Below the first record.
+    pub const ZERO: Self = Self(0);
+
+    /// The number of the next record.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A fact that must survive a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// The acceptor promised the ballot.
+    Promised {
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// The acceptor accepted the entry, and with that promised the ballot.
+    Accepted {
+        /// The slot.
+        slot: Slot,
+        /// The ballot.
+        ballot: Ballot,
+        /// The entry.
+        entry: Entry,
+    },
+    /// The entry was learned, not accepted. Outranks every Accepted of its slot.
+    Chosen {
+        /// The slot.
+        slot: Slot,
+        /// The ballot that came with the entry.
+        ballot: Ballot,
+        /// The entry.
+        entry: Entry,
+    },
+    /// The list of members that a forming replica made. Written once, never replaced.
+    Members {
+        /// The members.
+        members: Vec<Member>,
+    },
+    /// Every member told the same list: the replica may promise and accept.
+    Formed,
+}
+
+/// What a log held when it was opened: everything that its replica may not forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The cluster that the directory belongs to.
+    pub cluster: ClusterId,
+    /// The replica, its disk, and the incarnation that begins with this start.
+    pub me: Peer,
+    /// The first Membership's list; empty as long as none was made durable.
+    pub members: Vec<Member>,
+    /// Whether the replica is formed.
+    pub formed: bool,
+    /// The highest ballot promised (invariant I1).
+    pub promised: Ballot,
+    /// The chosen mark: every slot below it is chosen.
+    pub chosen: Slot,
+    /// The ballots of chosen slots just below the mark, ending at it: at most ALPHA slots of them.
+    pub runs: Vec<Run>,
+    /// Chosen slots below the mark whose entries the log has lost. They are fetched from peers.
+    pub holes: Vec<Slots>,
+    /// What was accepted at or above the mark: for each slot the highest ballot.
+    pub accepted: Vec<(Slot, Ballot, Entry)>,
+    /// What was learned at or above the mark, ahead of the unbroken prefix.
+    pub learned: Vec<(Slot, Ballot, Entry)>,
+    /// Slots at or above the mark whose acceptance may be lost, with the highest ballot in which
+    /// they can have been accepted (invariant I10).
+    pub faulty: Vec<Run>,
+    /// The number of the last record in the log. All up to it are durable.
+    pub last: Lsn,
+}

@@ -15,5 +15,6 @@ pub mod message;
 pub mod output;
 pub mod quorum;
 pub mod record;
+pub mod replay;
 pub mod slot;
 pub mod time;

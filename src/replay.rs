@@ -1,0 +1,154 @@
+//! Folds the records of a log, in their order, into what its replica may not forget.
+//!
+//! Every log does this at its start, on disk or simulated; only reading and judging the bytes
+//! differs.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::ballot::Ballot;
+use crate::entry::Entry;
+use crate::membership::{ClusterId, Member, Peer};
+use crate::record::{Lsn, Record, Recovered};
+use crate::slot::{ALPHA, Run, Slot, Slots};
+
+/// The fold so far. Holds the entries of open slots only: at most [`ALPHA`] of them.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    members: Vec<Member>,
+    formed: bool,
+    promised: Ballot,
+    chosen: Slot,
+    /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of them.
+    runs: Vec<Run>,
+    holes: BTreeMap<Slot, ()>,
+    accepted: BTreeMap<Slot, (Ballot, Entry)>,
+    learned: BTreeMap<Slot, (Ballot, Entry)>,
+    /// Lost acceptances, with the exact ballot where it is known to be the newest.
+    faulty: BTreeMap<Slot, Option<Ballot>>,
+    last: Lsn,
+}
+
+impl Replay {
+    /// Takes the next record of the log, and the chosen mark that was written with it.
+    pub fn apply(&mut self, lsn: Lsn, record: Record, chosen: Slot) {
+        self.last = self.last.max(lsn);
+        match record {
+            Record::Promised { ballot } => self.raise_promise(ballot),
+            Record::Accepted { slot, ballot, entry } => {
+                self.raise_promise(ballot);
+                self.faulty.remove(&slot);
+                let held = self.accepted.get(&slot).map(|held| held.0);
+                if slot >= self.chosen && held <= Some(ballot) {
+                    self.accepted.insert(slot, (ballot, entry));
+                }
+            }
+            Record::Chosen { slot, ballot, entry } => {
+                self.faulty.remove(&slot);
+                self.holes.remove(&slot);
+                if slot >= self.chosen {
+                    self.learned.entry(slot).or_insert((ballot, entry));
+                }
+            }
+            Record::Members { members } => self.members = members,
+            Record::Formed => self.formed = true,
+        }
+        self.raise_chosen(chosen);
+    }
+
+    /// Takes a promise that is known from elsewhere: a group's marker or the superblock.
+    pub fn raise_promise(&mut self, ballot: Ballot) {
+        self.promised = self.promised.max(ballot);
+    }
+
+    /// Takes a chosen mark that is known from elsewhere. Slots that it passes and whose entries are
+    /// not held become holes.
+    pub fn raise_chosen(&mut self, chosen: Slot) {
+        // Only slots near the old mark can be held; the rest of a long gap is holes.
+        for slot in Slots::new(self.chosen, chosen).iter() {
+            self.faulty.remove(&slot);
+            let accepted = self.accepted.remove(&slot);
+            match self.learned.remove(&slot).or(accepted) {
+                Some((ballot, _)) => Run::push(&mut self.runs, slot, ballot),
+                None => {
+                    self.holes.insert(slot, ());
+                }
+            }
+        }
+        self.chosen = self.chosen.max(chosen);
+        let oldest = Slot(self.chosen.0.saturating_sub(ALPHA));
+        self.runs.retain_mut(|run| {
+            run.slots.start = run.slots.start.max(oldest);
+            !run.slots.is_empty()
+        });
+    }
+
+    /// Notes that the record of this slot is lost. `newest` is the exact ballot in which the slot
+    /// was accepted, given only where a second copy proves that it is the newest.
+    pub fn lose(&mut self, slot: Slot, newest: Option<Ballot>) {
+        if slot < self.chosen {
+            self.holes.insert(slot, ());
+        } else {
+            self.accepted.remove(&slot);
+            self.learned.remove(&slot);
+            self.faulty.insert(slot, newest);
+        }
+    }
+
+    /// The chosen mark so far.
+    #[must_use]
+    pub fn chosen(&self) -> Slot {
+        self.chosen
+    }
+
+    /// The promise so far.
+    #[must_use]
+    pub fn promised(&self) -> Ballot {
+        self.promised
+    }
+
+    /// The number of the last record so far.
+    #[must_use]
+    pub fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// The list of members so far; empty if there was none.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// What the replica is given at its start.
+    #[must_use]
+    pub fn finish(self, cluster: ClusterId, me: Peer) -> Recovered {
+        let open = |held: BTreeMap<Slot, (Ballot, Entry)>| {
+            held.into_iter().map(|(slot, (ballot, entry))| (slot, ballot, entry)).collect()
+        };
+        let mut faulty = Vec::new();
+        for (slot, newest) in self.faulty {
+            Run::push(&mut faulty, slot, newest.unwrap_or(self.promised));
+        }
+        let mut holes: Vec<Slots> = Vec::new();
+        for slot in self.holes.into_keys() {
+            match holes.last_mut() {
+                Some(last) if last.end == slot => last.end = slot.next(),
+                _ => holes.push(Slots::one(slot)),
+            }
+        }
+        Recovered {
+            cluster,
+            me,
+            members: self.members,
+            formed: self.formed,
+            promised: self.promised,
+            chosen: self.chosen,
+            runs: self.runs,
+            holes,
+            accepted: open(self.accepted),
+            learned: open(self.learned),
+            faulty,
+            last: self.last,
+        }
+    }
+}

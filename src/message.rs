@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::Member;
+use crate::membership::{Incarnation, Member};
 use crate::slot::{Run, Slot, Slots};
 
 /// Phase 1a: asks the acceptors to promise a ballot ("Paxos Made Simple", 2.2).
@@ -83,7 +83,9 @@ pub struct Accepted {
     pub chosen: Slot,
 }
 
-/// The answer to an Accept that is too far ahead of the acceptor's chosen mark: no vote, no Nack.
+/// The answer to an Accept below the acceptor's chosen mark, or too far above it: no vote, no Nack.
+///
+/// The mark says which of the two must catch up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Behind {
     /// The ballot of the Accept.
@@ -189,6 +191,16 @@ pub struct Forming {
     pub formed: bool,
 }
 
+/// The answer to a message of an earlier start of the receiver.
+///
+/// Whoever hears of a start of its own that it does not remember runs on an older copy of its
+/// directory, and must not vote.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Refused {
+    /// The latest start of the receiver that the sender knows.
+    pub incarnation: Incarnation,
+}
+
 /// A message from one replica to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
@@ -222,6 +234,8 @@ pub enum Message {
     Chosen(Chosen),
     /// How a cluster forms.
     Forming(Forming),
+    /// The receiver has had a later start.
+    Refused(Refused),
 }
 
 impl Message {
@@ -244,6 +258,57 @@ impl Message {
             Self::CatchUp(_) => "CatchUp",
             Self::Chosen(_) => "Chosen",
             Self::Forming(_) => "Forming",
+            Self::Refused(_) => "Refused",
+        }
+    }
+
+    /// The sender's chosen mark, where the message tells it.
+    #[must_use]
+    pub fn chosen(&self) -> Option<Slot> {
+        match self {
+            Self::Promise(m) => Some(m.chosen),
+            Self::Nack(m) => Some(m.chosen),
+            Self::Accept(m) => Some(m.announcement.chosen),
+            Self::Accepted(m) => Some(m.chosen),
+            Self::Behind(m) => Some(m.chosen),
+            Self::Heartbeat(m) => Some(m.announcement.chosen),
+            Self::HeartbeatAnswer(m) => Some(m.chosen),
+            Self::Canvass(m) => Some(m.chosen),
+            Self::CanvassAnswer(m) => Some(m.chosen),
+            Self::Fetched(m) => Some(m.chosen),
+            Self::CatchUp(m) => Some(m.chosen),
+            Self::Chosen(m) => Some(m.chosen),
+            Self::Prepare(_) | Self::Fetch(_) | Self::Forming(_) | Self::Refused(_) => None,
         }
     }
 }
+
+/// Each kind of message becomes a [`Message`] by itself.
+macro_rules! into_message {
+    ($($kind:ident),*) => {
+        $(impl From<$kind> for Message {
+            fn from(message: $kind) -> Self {
+                Self::$kind(message)
+            }
+        })*
+    };
+}
+
+into_message!(
+    Prepare,
+    Promise,
+    Nack,
+    Accept,
+    Accepted,
+    Behind,
+    Heartbeat,
+    HeartbeatAnswer,
+    Canvass,
+    CanvassAnswer,
+    Fetch,
+    Fetched,
+    CatchUp,
+    Chosen,
+    Forming,
+    Refused
+);

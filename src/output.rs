@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{Member, ReplicaId, Replicas};
+use crate::membership::{DiskId, Incarnation, Member, ReplicaId, Replicas};
 use crate::message::Message;
 use crate::record::{Lsn, Record};
 use crate::slot::{Slot, Slots};
@@ -98,8 +98,6 @@ pub enum Timer {
     Election,
     /// A leader's next sign of life.
     Heartbeat,
-    /// A leader without answers gives up.
-    StepDown,
     /// What was not answered is sent again.
     Resend,
     /// What was asked of a peer's log is asked again.
@@ -149,6 +147,13 @@ pub enum Event {
         /// The slot.
         slot: Slot,
     },
+    /// The driver told of a record on disk that was never asked for. Nothing was changed.
+    PersistedTooFar {
+        /// What the driver told.
+        upto: Lsn,
+        /// The last record that was asked for.
+        appended: Lsn,
+    },
     /// The replica has stopped for good: turning it again does nothing.
     Halted {
         /// Why.
@@ -192,6 +197,8 @@ pub enum IgnoreReason {
     OtherDisk,
     /// It comes from an earlier start of the sender.
     OldIncarnation,
+    /// It comes in this replica's own name.
+    OwnName,
     /// This replica is not formed yet.
     NotFormed,
     /// The sender is no member, and only members may say this.
@@ -216,6 +223,23 @@ pub enum HaltReason {
         /// The list that was told.
         theirs: alloc::vec::Vec<Member>,
     },
+    /// The cluster was formed with another disk of this replica: the directory was wiped, or is
+    /// another's. It must not vote under the promises of the old one.
+    OtherDisk {
+        /// Who told.
+        peer: ReplicaId,
+        /// The disk that the cluster was formed with.
+        formed_with: DiskId,
+    },
+    /// A peer has seen a later start of this replica: the directory is an older copy.
+    RolledBack {
+        /// Who told.
+        peer: ReplicaId,
+        /// The start that the peer has seen.
+        seen: Incarnation,
+        /// The start that this is.
+        ours: Incarnation,
+    },
     /// The rounds of ballots are used up.
     BallotsUsedUp,
 }
@@ -227,6 +251,17 @@ impl fmt::Display for HaltReason {
                 f,
                 "replica {peer} tells another list of members: was a disk wiped while the cluster \
                  formed? make every directory anew"
+            ),
+            Self::OtherDisk { peer, formed_with } => write!(
+                f,
+                "replica {peer} knows this replica on disk {formed_with}: the directory was wiped \
+                 or is another's, and must not vote"
+            ),
+            Self::RolledBack { peer, seen, ours } => write!(
+                f,
+                "replica {peer} has seen start {} of this replica, which is now in start {}: the \
+                 directory is an older copy, and must not vote",
+                seen.0, ours.0
             ),
             Self::BallotsUsedUp => write!(f, "the rounds of ballots are used up"),
         }

@@ -1,0 +1,114 @@
+//! Catching up: what is chosen elsewhere and not known here is asked for in pages, from whoever has
+//! it, out of that replica's log.
+//!
+//! A short lag is normal, since messages overtake one another, so a page is asked for only when the
+//! lag outlives a tick, or is long. Pages grow while they come whole and shrink when they do not.
+
+use alloc::collections::BTreeMap;
+
+use crate::membership::{MEMBERS_MAX, ReplicaId};
+use crate::message::CatchUp as Request;
+use crate::outbox::Outbox;
+use crate::slot::{Slot, Slots};
+
+const PAGE_SLOTS_MIN: u64 = 4;
+const PAGE_SLOTS_MAX: u64 = 128;
+
+/// A lag of this many slots does not wait for the tick.
+const LONG_LAG_SLOTS: u64 = 64;
+
+/// Who is ahead, and what was asked of whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CatchUp {
+    /// The highest chosen mark heard from each peer.
+    marks: BTreeMap<ReplicaId, Slot>,
+    asked: Option<Slots>,
+    page_slots: u64,
+    /// The chosen mark at the last tick, if something was missing there.
+    stuck_at: Option<Slot>,
+    /// The peer that was asked last, so that the next question goes to another.
+    last: Option<ReplicaId>,
+    /// Counts questions, to alternate between holes and the open end.
+    questions: u64,
+}
+
+impl CatchUp {
+    /// Hears a peer's chosen mark. Marks are facts: the highest counts.
+    pub(crate) fn note(&mut self, from: ReplicaId, chosen: Slot) {
+        // Strangers may teach, but their number is bounded.
+        if self.marks.len() < 2 * MEMBERS_MAX || self.marks.contains_key(&from) {
+            let mark = self.marks.entry(from).or_default();
+            *mark = chosen.max(*mark);
+        }
+    }
+
+    /// The highest chosen mark heard from this peer.
+    #[must_use]
+    pub(crate) fn mark(&self, of: ReplicaId) -> Slot {
+        self.marks.get(&of).copied().unwrap_or_default()
+    }
+
+    /// The highest chosen mark heard from anybody.
+    #[must_use]
+    pub(crate) fn highest(&self) -> Slot {
+        self.marks.values().copied().max().unwrap_or_default()
+    }
+
+    /// Asks for the next page as soon as the last one has come, or if the lag is long.
+    pub(crate) fn proceed(&mut self, chosen: Slot, missing: Option<Slots>, out: &mut Outbox) {
+        let whole = self.asked.is_some_and(|asked| chosen >= asked.end);
+        if whole {
+            self.page_slots = (self.page_slots * 2).min(PAGE_SLOTS_MAX);
+            self.asked = None;
+        }
+        let long = self.highest().since(chosen) >= LONG_LAG_SLOTS;
+        if let Some(slots) = missing
+            && self.asked.is_none()
+            && (whole || long)
+        {
+            self.send_catch_up(slots, chosen, out);
+        }
+    }
+
+    /// Asks, or asks somebody else, for what was missing at the last tick already; or for a hole.
+    pub(crate) fn on_tick(
+        &mut self,
+        chosen: Slot,
+        missing: Option<Slots>,
+        hole: Option<Slots>,
+        out: &mut Outbox,
+    ) {
+        let stuck = missing.is_some() && self.stuck_at == Some(chosen);
+        self.stuck_at = missing.map(|_| chosen);
+        let missing = missing.filter(|_| stuck);
+        if stuck && self.asked.take().is_some() {
+            self.page_slots = (self.page_slots / 2).max(PAGE_SLOTS_MIN);
+        }
+        self.questions += 1;
+        let first =
+            if self.questions.is_multiple_of(2) { missing.or(hole) } else { hole.or(missing) };
+        if let Some(slots) = first {
+            self.send_catch_up(slots, chosen, out);
+        }
+    }
+
+    fn send_catch_up(&mut self, missing: Slots, chosen: Slot, out: &mut Outbox) {
+        let ahead = |mark: Slot| mark > missing.start;
+        let after_last = self
+            .marks
+            .iter()
+            .find(|(id, mark)| ahead(**mark) && self.last.is_some_and(|last| **id > last));
+        let Some((to, mark)) =
+            after_last.or_else(|| self.marks.iter().find(|(_, mark)| ahead(**mark)))
+        else {
+            return;
+        };
+        let (to, mark) = (*to, *mark);
+        self.page_slots = self.page_slots.max(PAGE_SLOTS_MIN);
+        let end = missing.end.min(mark).min(missing.start.plus(self.page_slots));
+        let slots = Slots::new(missing.start, end);
+        self.last = Some(to);
+        self.asked = (slots.start >= chosen).then_some(slots);
+        out.send_one(to, Request { slots, chosen });
+    }
+}

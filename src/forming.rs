@@ -1,0 +1,154 @@
+//! How a new cluster forms, so that a wiped disk can never vote by accident.
+//!
+//! Two rounds. A replica that has heard the DiskId of every member makes that list durable, once,
+//! and tells it. It is formed, and may promise and accept, when it has heard every member tell the
+//! *same* list, or one member say that it is formed with it. A durable list is never replaced; if
+//! two lists meet, the replica stops. One round would not do: a replica wiped in the middle could
+//! form a second cluster with members that the first one never heard from.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::membership::{DiskId, Member, Membership, Peer, ReplicaId, Replicas};
+use crate::message::Forming as Told;
+use crate::outbox::Outbox;
+use crate::output::{Event, HaltReason};
+use crate::record::{Record, Recovered};
+
+/// A replica's way into its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Forming {
+    me: Member,
+    /// The members' names, from the settings.
+    names: Vec<ReplicaId>,
+    /// The disks heard of before the list was made.
+    disks: BTreeMap<ReplicaId, DiskId>,
+    /// The list of members, once it was made durable; ordered by name.
+    list: Vec<Member>,
+    /// Who has told the same list.
+    agreed: BTreeSet<ReplicaId>,
+    formed: bool,
+}
+
+impl Forming {
+    /// Takes up what the log remembers.
+    #[must_use]
+    pub(crate) fn new(names: &[ReplicaId], recovered: &Recovered) -> Self {
+        let me = Member { replica: recovered.me.replica, disk: recovered.me.disk };
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        let mut list = recovered.members.clone();
+        list.sort_unstable();
+        Self {
+            me,
+            names,
+            disks: BTreeMap::from([(me.replica, me.disk)]),
+            list,
+            agreed: BTreeSet::new(),
+            formed: recovered.formed,
+        }
+    }
+
+    /// The Membership of a formed replica.
+    #[must_use]
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        if self.formed { Membership::new(self.list.clone()).ok() } else { None }
+    }
+
+    /// Goes on as far as what was heard allows. True if the replica is formed by that.
+    pub(crate) fn proceed(&mut self, out: &mut Outbox) -> bool {
+        if self.formed {
+            return false;
+        }
+        if self.list.is_empty() && self.disks.len() == self.names.len() {
+            let member =
+                |(replica, disk): (&ReplicaId, &DiskId)| Member { replica: *replica, disk: *disk };
+            self.list = self.disks.iter().map(member).collect();
+            out.persist(Record::Members { members: self.list.clone() });
+            self.send_list(self.others(), out);
+        }
+        if !self.list.is_empty() {
+            self.agreed.insert(self.me.replica);
+        }
+        if self.agreed.len() < self.names.len() {
+            return false;
+        }
+        self.formed = true;
+        out.persist(Record::Formed);
+        out.event(Event::Formed { members: self.list.len() });
+        true
+    }
+
+    /// Hears a member's disk, and its list if it has one.
+    ///
+    /// # Errors
+    /// If its list is not ours: this replica must stop.
+    pub(crate) fn handle_forming(
+        &mut self,
+        from: Peer,
+        told: &Told,
+        out: &mut Outbox,
+    ) -> Result<(), HaltReason> {
+        let peer = from.replica;
+        if !self.names.contains(&peer) {
+            return Ok(());
+        }
+        if self.formed {
+            // Whoever is not formed waits for our list; the others tell theirs at every tick.
+            if !told.formed {
+                self.send_list(Replicas::one(peer), out);
+            }
+            return Ok(());
+        }
+        if !told.members.is_empty() {
+            self.compare(peer, told)?;
+        } else if self.list.is_empty() {
+            self.disks.insert(peer, from.disk);
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, peer: ReplicaId, told: &Told) -> Result<(), HaltReason> {
+        let mut theirs = told.members.clone();
+        theirs.sort_unstable();
+        let mine = theirs.iter().find(|member| member.replica == self.me.replica);
+        if let Some(other) = mine.filter(|member| member.disk != self.me.disk) {
+            return Err(HaltReason::OtherDisk { peer, formed_with: other.disk });
+        }
+        let names_agree = theirs.iter().map(|member| member.replica).eq(self.names.iter().copied());
+        if !names_agree || (!self.list.is_empty() && self.list != theirs) {
+            return Err(HaltReason::ConflictingMembers { peer, ours: self.list.clone(), theirs });
+        }
+        if self.list.is_empty() {
+            // It lists our disk, so it heard us; whom it heard besides, we now hear of too.
+            self.disks.extend(theirs.iter().map(|member| (member.replica, member.disk)));
+            return Ok(());
+        }
+        self.agreed.insert(peer);
+        if told.formed {
+            // A member is formed only when every member has made this list durable.
+            self.agreed.extend(self.names.iter().copied());
+        }
+        Ok(())
+    }
+
+    /// Shows the disk and the list to those who have not told theirs.
+    pub(crate) fn on_tick(&self, out: &mut Outbox) {
+        if !self.formed {
+            let silent = self.others().iter().filter(|id| !self.agreed.contains(id)).collect();
+            self.send_list(silent, out);
+        }
+    }
+
+    /// Answers whoever speaks as a member from another disk than the one that is listed: it cannot
+    /// be told what the cluster holds, but it can be told to stop.
+    pub(crate) fn send_list(&self, to: Replicas, out: &mut Outbox) {
+        if !to.is_empty() {
+            out.send(to, Told { members: self.list.clone(), formed: self.formed });
+        }
+    }
+
+    fn others(&self) -> Replicas {
+        self.names.iter().copied().filter(|id| *id != self.me.replica).collect()
+    }
+}

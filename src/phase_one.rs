@@ -1,0 +1,288 @@
+//! What a candidate was told in phase 1, and what follows from it for each slot.
+//!
+//! A Promise carries ballots, not values: since a ballot and a slot name one entry (invariant I2),
+//! that is enough to decide, and the candidate fetches only entries that it does not hold.
+//!
+//! Phase 1 is decided slot by slot over *any* set of Promises of the ballot that is a prepare quorum
+//! and covers the slot. It need not be the first such set, nor the same for two slots: whoever
+//! reports an entry that cannot be had any more is left out once others make a quorum without it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::ballot::Ballot;
+use crate::membership::{Membership, ReplicaId, Replicas, VoteSet};
+use crate::message::Promise;
+use crate::output::Misbehaviour;
+use crate::quorum::Tally;
+use crate::slot::{ALPHA, Run, Slot, Slots};
+
+/// What phase 1 says of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finding {
+    /// Not enough Promises cover the slot.
+    Open,
+    /// Some prepare quorum accepted nothing there: any entry may be proposed.
+    Free,
+    /// The entry of any ballot from this one on, below the candidate's own, may be proposed; no
+    /// other.
+    Adopt {
+        /// The lowest ballot that will do.
+        from: Ballot,
+    },
+    /// It is chosen: it must be learned, and nothing may be proposed.
+    Chosen,
+}
+
+/// What one acceptor's Promise says, its pages put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Report {
+    /// The pages' ranges that have come, in order, joined where they touch.
+    covered: BTreeMap<Slot, Slot>,
+    /// From here on nothing was accepted: the last page has come.
+    last: Option<Slot>,
+    chosen: Slot,
+    accepted: BTreeMap<Slot, Ballot>,
+    faulty: BTreeMap<Slot, Ballot>,
+}
+
+/// The rank of one report of a slot: what must be adopted if it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Nothing,
+    Ballot(Ballot),
+    Chosen,
+}
+
+impl Report {
+    fn covers(&self, slot: Slot) -> bool {
+        slot < self.chosen
+            || self.last.is_some_and(|last| slot >= last)
+            || self.covered.range(..=slot).next_back().is_some_and(|(_, end)| slot < *end)
+    }
+
+    /// Whether every slot from `first` on is covered.
+    fn is_complete(&self, first: Slot) -> bool {
+        let Some(last) = self.last else { return false };
+        let mut next = first.max(self.chosen.min(last));
+        while next < last {
+            match self.covered.range(..=next).next_back() {
+                Some((_, end)) if next < *end => next = *end,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The first slot above everything that is reported.
+    fn end(&self) -> Slot {
+        let highest = self.accepted.keys().chain(self.faulty.keys()).max();
+        self.chosen.max(highest.map_or(Slot::ZERO, |slot| slot.next()))
+    }
+
+    /// Whether the report covers the slot and nothing was lost there.
+    fn knows(&self, slot: Slot) -> bool {
+        self.covers(slot) && !self.faulty.contains_key(&slot)
+    }
+
+    fn rank(&self, slot: Slot) -> Rank {
+        if slot < self.chosen {
+            Rank::Chosen
+        } else {
+            self.accepted.get(&slot).map_or(Rank::Nothing, |ballot| Rank::Ballot(*ballot))
+        }
+    }
+}
+
+/// The Promises of one ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PhaseOne {
+    ballot: Ballot,
+    first: Slot,
+    reports: BTreeMap<ReplicaId, Report>,
+}
+
+impl PhaseOne {
+    /// Phase 1 at this ballot, over the slots from `first` on.
+    #[must_use]
+    pub fn new(ballot: Ballot, first: Slot) -> Self {
+        Self { ballot, first, reports: BTreeMap::new() }
+    }
+
+    /// The ballot.
+    #[must_use]
+    pub fn ballot(&self) -> Ballot {
+        self.ballot
+    }
+
+    /// The first slot that was asked about.
+    #[must_use]
+    pub fn first(&self) -> Slot {
+        self.first
+    }
+
+    /// Takes one page of a Promise. Pages may come in any order, and again.
+    ///
+    /// # Errors
+    /// If it reports what its sender cannot know.
+    pub fn handle_promise(
+        &mut self,
+        from: ReplicaId,
+        promise: &Promise,
+    ) -> Result<(), Misbehaviour> {
+        let impossible = Misbehaviour::ImpossibleReport { ballot: promise.ballot };
+        let window = Slots::new(promise.chosen, promise.chosen.plus(ALPHA));
+        let page = promise.slots;
+        let starts_well = page.start == self.first
+            || (page.start >= self.first.max(window.start) && page.start <= window.end);
+        if !starts_well || page.end > window.end.max(self.first) {
+            return Err(impossible);
+        }
+        let fits = |run: &Run| {
+            let inside = run.slots.intersection(promise.slots).intersection(window);
+            inside == run.slots && run.ballot <= self.ballot
+        };
+        if !promise.accepted.iter().chain(&promise.faulty).all(fits) {
+            return Err(impossible);
+        }
+        let report = self.reports.entry(from).or_default();
+        // Reports at the candidate's own ballot are its own proposals and say nothing.
+        for run in promise.accepted.iter().filter(|run| run.ballot < self.ballot) {
+            for slot in run.slots.iter() {
+                report.accepted.entry(slot).or_insert(run.ballot);
+            }
+        }
+        for run in &promise.faulty {
+            for slot in run.slots.iter() {
+                report.faulty.entry(slot).or_insert(run.ballot);
+            }
+        }
+        if !promise.slots.is_empty() {
+            let end = report.covered.entry(promise.slots.start).or_default();
+            *end = promise.slots.end.max(*end);
+        }
+        if promise.last {
+            report.last = Some(report.last.map_or(promise.slots.end, |l| l.min(promise.slots.end)));
+        }
+        report.chosen = report.chosen.max(promise.chosen);
+        report.accepted = report.accepted.split_off(&report.chosen);
+        report.faulty = report.faulty.split_off(&report.chosen);
+        // All that is left lies within ALPHA of a mark that only rises; ranges below it go too.
+        let chosen = report.chosen;
+        report.covered.retain(|_, end| *end > chosen);
+        Ok(())
+    }
+
+    /// Whether a prepare quorum has told everything: then the slots from the answer on are free.
+    #[must_use]
+    pub fn free_from(&self, membership: &Membership) -> Option<Slot> {
+        let mut votes = VoteSet::EMPTY;
+        let mut end = self.first;
+        for (from, report) in self.of_members(membership) {
+            if report.is_complete(self.first) && membership.vote(&mut votes, from) {
+                end = end.max(report.end());
+            }
+        }
+        (membership.prepare(votes, VoteSet::EMPTY) == Tally::Won).then_some(end)
+    }
+
+    /// The members whose Promise has not come whole.
+    #[must_use]
+    pub fn silent(&self, membership: &Membership) -> Replicas {
+        let told = |id: ReplicaId| {
+            self.reports.get(&id).is_some_and(|report| report.is_complete(self.first))
+        };
+        membership.members().iter().map(|m| m.replica).filter(|id| !told(*id)).collect()
+    }
+
+    /// Who reported an entry of `from` or a higher ballot for the slot.
+    #[must_use]
+    pub fn reporters(&self, slot: Slot, from: Ballot) -> Replicas {
+        let has = |report: &Report| report.accepted.get(&slot).is_some_and(|held| *held >= from);
+        self.reports
+            .iter()
+            .filter(|(_, report)| has(report))
+            .map(|(id, _)| *id)
+            .take(crate::membership::MEMBERS_MAX)
+            .collect()
+    }
+
+    /// What may be proposed at the slot (invariant I5).
+    ///
+    /// Of all prepare quorums whose reports cover the slot it takes one whose highest report is the
+    /// lowest: `m`. Nothing was or can be chosen there between `m` and this ballot, so the entry of
+    /// every ballot from `m` on will do. An acceptor whose disk may have lost what it accepted at
+    /// up to `u` counts only beside another one that reports `u` or higher (invariant I10).
+    #[must_use]
+    pub fn finding(&self, slot: Slot, membership: &Membership) -> Finding {
+        let mut ranks: Vec<Rank> = self
+            .of_members(membership)
+            .filter(|(_, report)| report.covers(slot))
+            .map(|(_, report)| report.rank(slot))
+            .collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        let lowest =
+            ranks.into_iter().find(|bound| self.is_quorum_within(slot, *bound, membership));
+        match lowest {
+            None => Finding::Open,
+            Some(Rank::Nothing) => Finding::Free,
+            Some(Rank::Ballot(from)) => Finding::Adopt { from },
+            Some(Rank::Chosen) => Finding::Chosen,
+        }
+    }
+
+    /// Whether those whose report of the slot is at most `bound` are a prepare quorum.
+    fn is_quorum_within(&self, slot: Slot, bound: Rank, membership: &Membership) -> bool {
+        let mut votes = VoteSet::EMPTY;
+        // Somebody who has lost nothing here reports the bound itself.
+        let witnessed = self
+            .of_members(membership)
+            .any(|(_, report)| report.knows(slot) && report.rank(slot) == bound);
+        for (from, report) in self.of_members(membership) {
+            // A lost acceptance at no more than a witnessed bound changes nothing (I10).
+            let counts = match report.faulty.get(&slot) {
+                Some(upper) => witnessed && Rank::Ballot(*upper) <= bound,
+                None => report.rank(slot) <= bound,
+            };
+            if report.covers(slot) && counts {
+                membership.vote(&mut votes, from);
+            }
+        }
+        membership.prepare(votes, VoteSet::EMPTY) == Tally::Won
+    }
+
+    fn of_members<'a>(
+        &'a self,
+        membership: &'a Membership,
+    ) -> impl Iterator<Item = (ReplicaId, &'a Report)> {
+        self.reports
+            .iter()
+            .map(|(from, report)| (*from, report))
+            .filter(|(from, _)| membership.member(*from).is_some())
+    }
+
+    /// Whether some Promise says that the slot is chosen, whatever the others make of it.
+    #[must_use]
+    pub fn told_chosen(&self, slot: Slot) -> bool {
+        self.reports.values().any(|report| slot < report.chosen)
+    }
+
+    /// Asserts that the entry of `ballot`, or a free one, may be proposed at the slot.
+    ///
+    /// # Panics
+    /// If it may not (invariant I5).
+    pub fn assert_allowed(&self, slot: Slot, ballot: Option<Ballot>, membership: &Membership) {
+        let finding = self.finding(slot, membership);
+        let allowed = match (finding, ballot) {
+            (Finding::Free, _) => ballot.is_none_or(|ballot| ballot < self.ballot),
+            (Finding::Adopt { from }, Some(ballot)) => from <= ballot && ballot < self.ballot,
+            _ => false,
+        };
+        assert!(
+            allowed,
+            "I5: {slot} at {} with {ballot:?}: phase 1 found {finding:?}",
+            self.ballot
+        );
+    }
+}

@@ -1,0 +1,437 @@
+//! The proposer: tries to lead, takes over what earlier leaders left, and proposes.
+//!
+//! Phase 1 asks the acceptors to promise its ballot; phase 2 asks them to accept entries ("Paxos
+//! Made Simple", 2.2). Once it leads, phase 1 is done for all slots at once, and each batch of
+//! commands takes one round of phase 2 (section 3 there). Many slots are in flight; they are chosen
+//! in any order.
+//!
+//! A slot below the highest report of phase 1 is taken over: its entry is fetched where it is not
+//! held, or a Noop fills it where nothing was reported. New commands go above, at once.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::acceptor::Held;
+use crate::ballot::Ballot;
+use crate::entry::{Batch, BatchBuilder, COMMAND_OVERHEAD_BYTES, CommandId, Entry};
+use crate::membership::{Incarnation, Membership, ReplicaId, Replicas};
+use crate::message::{Accept, Announcement, Fetch, Fetched, Prepare, Promise};
+use crate::outbox::Outbox;
+use crate::output::Misbehaviour;
+use crate::phase_one::{Finding, PhaseOne};
+use crate::slot::{ALPHA, Ring, Slot, Slots};
+
+/// How much a leader keeps in flight and in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Slots in flight.
+    pub pipeline_slots: u64,
+    /// Bytes of entries in flight.
+    pub pipeline_bytes: usize,
+    /// Bytes of a batch, as long as it has more than one command.
+    pub batch_bytes: usize,
+}
+
+/// What a proposer is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Idle,
+    /// Phase 1 of a ballot.
+    Preparing(PhaseOne),
+    /// Phase 2, many times.
+    Leading(Leading),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Leading {
+    /// Phase 1 goes on: later Promises of the same ballot still help with what is taken over.
+    phase_one: PhaseOne,
+    /// Slots below this one are taken over, those from here on are free.
+    free_from: Slot,
+    /// The next slot for new commands.
+    next: Slot,
+    /// What was proposed at this ballot and is not passed yet.
+    proposed: Ring<Entry>,
+    proposed_bytes: usize,
+    /// Entries that were fetched, with their ballots, and not proposed yet.
+    fetched: Ring<Held>,
+    /// Slots below this one were asked about, where their entry was not at hand.
+    asked: Slot,
+    /// Slots below this one were proposed before the last look at what needs sending again.
+    stale: Slot,
+}
+
+/// Prepares and proposes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Proposer {
+    me: ReplicaId,
+    incarnation: Incarnation,
+    limits: Limits,
+    phase: Phase,
+    /// The number of the next command.
+    sequence: u64,
+    /// Commands that wait for the pipeline, gathered to batches.
+    queue: VecDeque<BatchBuilder>,
+    queued_bytes: usize,
+}
+
+/// What happened to the commands of a batch that was just proposed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Proposed {
+    /// The slot.
+    pub slot: Slot,
+    /// The batch.
+    pub batch: Batch,
+}
+
+impl Proposer {
+    /// A proposer that has not tried to lead yet.
+    #[must_use]
+    pub fn new(me: ReplicaId, incarnation: Incarnation, limits: Limits) -> Self {
+        Self {
+            me,
+            incarnation,
+            limits,
+            phase: Phase::Idle,
+            sequence: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+        }
+    }
+
+    /// The ballot that it prepares or leads at.
+    #[must_use]
+    pub fn ballot(&self) -> Option<Ballot> {
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Preparing(phase_one) => Some(phase_one.ballot()),
+            Phase::Leading(leading) => Some(leading.phase_one.ballot()),
+        }
+    }
+
+    /// The ballot that it leads at.
+    #[must_use]
+    pub fn leading(&self) -> Option<Ballot> {
+        match &self.phase {
+            Phase::Leading(leading) => Some(leading.phase_one.ballot()),
+            Phase::Idle | Phase::Preparing(_) => None,
+        }
+    }
+
+    /// Starts phase 1(a) at a ballot that its own acceptor has just promised.
+    ///
+    /// `first` is the first slot that is not known chosen.
+    pub fn prepare(
+        &mut self,
+        ballot: Ballot,
+        first: Slot,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) {
+        assert!(ballot.replica == self.me, "I2: {} prepares {ballot}", self.me);
+        self.phase = Phase::Preparing(PhaseOne::new(ballot, first));
+        out.send(everyone(membership), Prepare { ballot, first });
+    }
+
+    /// Takes a page of a Promise (phase 1(b)). True if this replica leads from now on.
+    ///
+    /// # Errors
+    /// If the page reports what its sender cannot know.
+    pub fn handle_promise(
+        &mut self,
+        from: ReplicaId,
+        promise: &Promise,
+        membership: &Membership,
+    ) -> Result<bool, Misbehaviour> {
+        match &mut self.phase {
+            Phase::Preparing(phase_one) if phase_one.ballot() == promise.ballot => {
+                phase_one.handle_promise(from, promise)?;
+                let Some(free_from) = phase_one.free_from(membership) else { return Ok(false) };
+                let first = phase_one.first();
+                self.phase = Phase::Leading(Leading {
+                    phase_one: phase_one.clone(),
+                    free_from,
+                    next: free_from,
+                    proposed: Ring::new(first),
+                    proposed_bytes: 0,
+                    fetched: Ring::new(first),
+                    asked: first,
+                    stale: first,
+                });
+                Ok(true)
+            }
+            Phase::Leading(leading) if leading.phase_one.ballot() == promise.ballot => {
+                leading.phase_one.handle_promise(from, promise)?;
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes an entry that was asked for. It is proposed by the next [`Proposer::take_over`].
+    pub fn handle_fetched(&mut self, fetched: Fetched) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let Some((ballot, entry)) = fetched.proposal else { return };
+        let slot = fetched.slot;
+        let wanted = slot < leading.free_from
+            && ballot < leading.phase_one.ballot()
+            && leading.proposed.at(slot).is_none()
+            && leading.fetched.has_place(slot)
+            && leading.fetched.at(slot).is_none_or(|held| held.ballot < ballot);
+        if wanted {
+            leading.fetched.insert(slot, Held { ballot, entry });
+        }
+    }
+
+    /// Proposes what earlier leaders left, wherever phase 1 allows it and the entry is at hand;
+    /// asks for entries that are not. `again` repeats questions that were asked before, and no
+    /// longer waits for what somebody has told is chosen.
+    pub fn take_over<'a>(
+        &mut self,
+        held: impl Fn(Slot) -> Option<&'a Held>,
+        announcement: &Announcement,
+        again: bool,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) {
+        self.settle(announcement.chosen);
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let chosen = announcement.chosen;
+        let window = Slots::new(chosen, leading.free_from.min(chosen.plus(ALPHA)));
+        for slot in window.iter() {
+            if leading.proposed.at(slot).is_some()
+                || (!again && leading.phase_one.told_chosen(slot))
+            {
+                continue;
+            }
+            match leading.phase_one.finding(slot, membership) {
+                Finding::Open | Finding::Chosen => {}
+                Finding::Free => {
+                    leading.send_accept(slot, Entry::Noop, None, announcement, membership, out);
+                }
+                Finding::Adopt { from } => {
+                    let mine = held(slot).filter(|held| held.ballot < leading.phase_one.ballot());
+                    let known = [mine, leading.fetched.at(slot)];
+                    let fit = known.into_iter().flatten().find(|held| held.ballot >= from);
+                    if let Some(Held { ballot, entry }) = fit.cloned() {
+                        leading.send_accept(
+                            slot,
+                            entry,
+                            Some(ballot),
+                            announcement,
+                            membership,
+                            out,
+                        );
+                    } else if again || leading.ask(slot) {
+                        leading.send_fetch(self.me, slot, from, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a command into the queue.
+    pub fn enqueue(&mut self, command: &[u8]) -> CommandId {
+        let id =
+            CommandId { replica: self.me, incarnation: self.incarnation, sequence: self.sequence };
+        self.sequence += 1;
+        let fits =
+            |batch: &&mut BatchBuilder| batch.len_with(command.len()) <= self.limits.batch_bytes;
+        match self.queue.back_mut().filter(fits) {
+            Some(batch) => batch.push(id, command),
+            None => {
+                let mut batch = BatchBuilder::default();
+                batch.push(id, command);
+                self.queue.push_back(batch);
+            }
+        }
+        self.queued_bytes += command.len() + COMMAND_OVERHEAD_BYTES;
+        id
+    }
+
+    /// Proposes the next batch of the queue in the next free slot, if the pipeline has room (phase
+    /// 2(a)).
+    pub fn propose_next(
+        &mut self,
+        announcement: &Announcement,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) -> Option<Proposed> {
+        self.settle(announcement.chosen);
+        let Phase::Leading(leading) = &mut self.phase else { return None };
+        let chosen = announcement.chosen;
+        let slot = leading.next.max(chosen);
+        // Slots that are still taken over count too: the window is the cluster's.
+        if slot.since(chosen) >= self.limits.pipeline_slots.min(ALPHA)
+            || leading.proposed_bytes >= self.limits.pipeline_bytes
+            || leading.phase_one.finding(slot, membership) != Finding::Free
+        {
+            return None;
+        }
+        let batch = self.queue.pop_front()?.build()?;
+        let bytes = |command: &[u8]| command.len() + COMMAND_OVERHEAD_BYTES;
+        self.queued_bytes -= batch.commands().map(bytes).sum::<usize>();
+        let entry = Entry::Batch(batch.clone());
+        leading.next = slot.next();
+        leading.send_accept(slot, entry, None, announcement, membership, out);
+        Some(Proposed { slot, batch })
+    }
+
+    /// The entry that was proposed at this ballot for the slot.
+    #[must_use]
+    pub fn proposed(&self, slot: Slot, ballot: Ballot) -> Option<&Entry> {
+        match &self.phase {
+            Phase::Leading(leading) if leading.phase_one.ballot() == ballot => {
+                leading.proposed.at(slot)
+            }
+            _ => None,
+        }
+    }
+
+    /// Hears that every slot below `chosen` is passed.
+    pub fn settle(&mut self, chosen: Slot) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let passed = Slots::new(leading.proposed.first(), chosen.min(leading.proposed.end()));
+        for slot in passed.iter() {
+            leading.proposed_bytes -= leading.proposed.at(slot).map_or(0, Entry::len);
+        }
+        leading.proposed.advance(chosen);
+        leading.fetched.advance(chosen);
+    }
+
+    /// Sends again what had no answer since the last look: Prepare, or Accepts, to those who have
+    /// not answered. `voted` tells who has accepted a slot. At most `bytes` bytes of entries.
+    pub fn send_again(
+        &mut self,
+        voted: impl Fn(Slot, ReplicaId) -> bool,
+        announcement: &Announcement,
+        bytes: usize,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) {
+        let phase_one = match &self.phase {
+            Phase::Idle => return,
+            Phase::Preparing(phase_one) => phase_one,
+            Phase::Leading(leading) => &leading.phase_one,
+        };
+        let (ballot, first) = (phase_one.ballot(), phase_one.first());
+        let unsettled = match &self.phase {
+            Phase::Leading(leading) => announcement.chosen < leading.free_from,
+            Phase::Idle | Phase::Preparing(_) => true,
+        };
+        let silent = phase_one.silent(membership);
+        if unsettled && !silent.is_empty() {
+            out.send(silent, Prepare { ballot, first });
+        }
+        if let Phase::Leading(leading) = &mut self.phase {
+            leading.send_accepts_again(voted, announcement, bytes, membership, out);
+        }
+    }
+
+    /// Gives up: neither prepares nor leads. The numbers of the commands that were still queued are
+    /// given back; they were never proposed.
+    pub fn stop(&mut self) -> Vec<Range<u64>> {
+        self.phase = Phase::Idle;
+        self.queued_bytes = 0;
+        let mut dropped: Vec<Range<u64>> = Vec::new();
+        for origin in self.queue.drain(..).flat_map(|batch| batch.origins().to_vec()) {
+            let commands = origin.first.sequence..origin.first.sequence + u64::from(origin.count);
+            match dropped.last_mut() {
+                Some(last) if last.end == commands.start => last.end = commands.end,
+                _ => dropped.push(commands),
+            }
+        }
+        dropped
+    }
+
+    /// Bytes of commands that wait for the pipeline, with what each needs beside its own.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Slots that are proposed and not passed.
+    #[must_use]
+    pub fn open_slots(&self) -> u64 {
+        match &self.phase {
+            Phase::Leading(leading) => leading.proposed.iter().count() as u64,
+            Phase::Idle | Phase::Preparing(_) => 0,
+        }
+    }
+
+    /// The first slot above everything that phase 1 found, while this replica leads.
+    #[must_use]
+    pub fn free_from(&self) -> Option<Slot> {
+        match &self.phase {
+            Phase::Leading(leading) => Some(leading.free_from),
+            Phase::Idle | Phase::Preparing(_) => None,
+        }
+    }
+}
+
+impl Leading {
+    /// The one place where a proposal is made: each slot once at this ballot (invariant I2), and
+    /// only what phase 1 allows (I5).
+    fn send_accept(
+        &mut self,
+        slot: Slot,
+        entry: Entry,
+        adopted: Option<Ballot>,
+        announcement: &Announcement,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) {
+        let ballot = self.phase_one.ballot();
+        self.phase_one.assert_allowed(slot, adopted, membership);
+        self.proposed_bytes += entry.len();
+        let before = self.proposed.insert(slot, entry.clone());
+        assert!(before.is_none(), "I2: {slot} proposed twice at {ballot}");
+        let announcement = announcement.clone();
+        out.send(everyone(membership), Accept { ballot, slot, entry, announcement });
+    }
+
+    fn send_accepts_again(
+        &mut self,
+        voted: impl Fn(Slot, ReplicaId) -> bool,
+        announcement: &Announcement,
+        bytes: usize,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) {
+        let mut sent = 0;
+        for (slot, entry) in self.proposed.iter() {
+            if slot >= self.stale || sent > bytes {
+                break;
+            }
+            let to: Replicas = everyone(membership).iter().filter(|id| !voted(slot, *id)).collect();
+            if to.is_empty() {
+                continue;
+            }
+            sent += entry.len() * to.len();
+            let (ballot, entry) = (self.phase_one.ballot(), entry.clone());
+            out.send(to, Accept { ballot, slot, entry, announcement: announcement.clone() });
+        }
+        self.stale = self.next.max(self.free_from);
+    }
+
+    /// Whether the slot was not asked about yet; from now on it was.
+    fn ask(&mut self, slot: Slot) -> bool {
+        let first = slot >= self.asked;
+        self.asked = self.asked.max(slot.next());
+        first
+    }
+
+    fn send_fetch(&self, me: ReplicaId, slot: Slot, from: Ballot, out: &mut Outbox) {
+        let reporters = self.phase_one.reporters(slot, from);
+        let to: Replicas = reporters.iter().filter(|id| *id != me).collect();
+        if !to.is_empty() {
+            out.send(to, Fetch { slot, ballot: from });
+        }
+    }
+}
+
+/// Every member, this replica too.
+fn everyone(membership: &Membership) -> Replicas {
+    membership.members().iter().map(|member| member.replica).collect()
+}

@@ -1,0 +1,590 @@
+//! A replica: the roles put together behind the sans-IO API.
+//!
+//! Time, messages and completions come in as calls; everything that must happen comes out of
+//! [`Replica::poll_output`]. A handler dispatches and no more: what a role decides is in the role.
+//!
+//! The one law for whoever drives it: *drain before you wait*. After any inputs call `poll_output`
+//! until it says [`Output::Wait`]; never sleep on an undrained replica. Inputs may pile up first:
+//! that is how one sync serves many proposals. The same settings, log and inputs give the same
+//! outputs.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use crate::acceptor::Acceptor;
+use crate::ballot::Ballot;
+use crate::catch_up::CatchUp;
+use crate::config::{Config, ConfigError};
+use crate::election::{Election, Verdict};
+use crate::fate::Fates;
+use crate::forming::Forming;
+use crate::learner::Learner;
+use crate::lives::Lives;
+use crate::membership::{Membership, Peer, ReplicaId, Replicas};
+use crate::message::{
+    Accept, Accepted, Announcement, Chosen, Fetched, Heartbeat, Message, Nack, Prepare, Promise,
+    Refused,
+};
+use crate::outbox::Outbox;
+use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
+use crate::proposer::{Limits, Proposer};
+use crate::record::{Lsn, Recovered};
+use crate::slot::{Slot, Slots};
+use crate::time::Instant;
+
+pub use propose::ProposeError;
+pub use status::{PeerStatus, Role, Status};
+
+mod propose;
+mod status;
+
+/// How many bytes of entries one tick sends again.
+const RESEND_BYTES: usize = 1 << 20;
+
+/// One member of a cluster: proposer, acceptor and learner in one.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    config: Config,
+    me: Peer,
+    forming: Forming,
+    /// `None` until the cluster is formed.
+    membership: Option<Membership>,
+    acceptor: Acceptor,
+    proposer: Proposer,
+    learner: Learner,
+    election: Election,
+    catch_up: CatchUp,
+    fates: Fates,
+    lives: Lives,
+    out: Outbox,
+    /// When to look at what had no answer; runs while this replica prepares or leads.
+    resend_at: Option<Instant>,
+    /// When to look at what is missing, or at the forming; runs always.
+    tick_at: Instant,
+    /// The latest time that an input told.
+    now: Instant,
+    heard: BTreeMap<ReplicaId, Instant>,
+    ignored: BTreeMap<IgnoreReason, u64>,
+    misbehaved: u64,
+    halted: Option<HaltReason>,
+}
+
+impl Replica {
+    /// The replica that a log remembers.
+    ///
+    /// # Errors
+    /// If the settings make no sense, or name other members than the log was formed with.
+    pub fn new(config: Config, recovered: Recovered, now: Instant) -> Result<Self, ConfigError> {
+        let me = recovered.me;
+        config.check(me.replica)?;
+        let same = |member: &crate::membership::Member| config.members.contains(&member.replica);
+        let formed_with = &recovered.members;
+        if !formed_with.is_empty()
+            && (formed_with.len() != config.members.len() || !formed_with.iter().all(same))
+        {
+            return Err(ConfigError::OtherMembers);
+        }
+        let limits = Limits {
+            pipeline_slots: config.pipeline_slots,
+            pipeline_bytes: config.pipeline_bytes,
+            batch_bytes: config.batch_bytes,
+        };
+        let forming = Forming::new(&config.members, &recovered);
+        let mut replica = Self {
+            me,
+            membership: forming.membership(),
+            forming,
+            acceptor: Acceptor::new(&recovered),
+            proposer: Proposer::new(me.replica, me.incarnation, limits),
+            learner: Learner::recover(&recovered, config.apply_slots),
+            election: Election::new(
+                me.replica,
+                config.heartbeat,
+                config.election_timeout,
+                config.seed,
+                now,
+            ),
+            catch_up: CatchUp::default(),
+            fates: Fates::new(me.replica, me.incarnation),
+            lives: Lives::default(),
+            out: Outbox::new(me.replica, recovered.last, recovered.chosen),
+            resend_at: None,
+            tick_at: now,
+            now,
+            heard: BTreeMap::new(),
+            ignored: BTreeMap::new(),
+            misbehaved: 0,
+            halted: None,
+            config,
+        };
+        replica.election.note_promise(recovered.promised);
+        replica.hurry_if_alone();
+        replica.settle(now);
+        Ok(replica)
+    }
+
+    /// Takes a message that the wire found to come from that peer.
+    pub fn handle_message(&mut self, now: Instant, from: Peer, message: Message) {
+        if self.ignore_message(from, &message) {
+            return;
+        }
+        if self.membership.as_ref().is_some_and(|m| m.member(from.replica).is_some()) {
+            self.heard.insert(from.replica, now);
+        }
+        match message {
+            Message::Forming(told) => {
+                let judged = self.forming.handle_forming(from, &told, &mut self.out);
+                judged.unwrap_or_else(|reason| self.halt(reason));
+            }
+            Message::Refused(refused) => self.handle_refused(from.replica, &refused),
+            other => self.dispatch(now, from.replica, other),
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due. Early and repeated calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.halted.is_some() {
+            return;
+        }
+        if self.membership.is_some() {
+            self.on_election(now);
+            if self.resend_at.is_some_and(|at| at <= now) {
+                self.on_resend(now);
+            }
+        }
+        if self.tick_at <= now {
+            self.tick_at = now.after(self.tick_interval());
+            if self.membership.is_some() {
+                self.on_catch_up();
+            } else {
+                self.forming.on_tick(&mut self.out);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Hears that every record up to `upto` is on disk. A low-water mark: with several syncs under
+    /// way the driver tells the unbroken prefix. A mark that was told before does nothing, one above
+    /// what was asked for is refused with [`Event::PersistedTooFar`].
+    ///
+    /// There is no call for a failed sync: the driver then never turns this replica again, and what
+    /// waited for the disk is never sent.
+    pub fn handle_persisted(&mut self, now: Instant, upto: Lsn) {
+        if self.halted.is_some() {
+            return;
+        }
+        if !self.out.handle_persisted(upto, self.acceptor.promised()) {
+            let appended = self.out.appended();
+            self.out.event(Event::PersistedTooFar { upto, appended });
+        }
+        self.settle(now);
+    }
+
+    /// Hears that every slot below `upto` is applied.
+    pub fn handle_applied(&mut self, now: Instant, upto: Slot) {
+        self.learner.handle_applied(upto);
+        self.settle(now);
+    }
+
+    /// The next thing to do. Call it until it says [`Output::Wait`].
+    pub fn poll_output(&mut self) -> Output {
+        loop {
+            if let Some(output) = self.out.poll() {
+                return output;
+            }
+            if !self.propose_next() {
+                return Output::Wait { until: self.wake() };
+            }
+        }
+    }
+
+    fn leader_hint(&self) -> Option<ReplicaId> {
+        self.election.leader().map(|ballot| ballot.replica)
+    }
+
+    /// Whether the message must be dropped before it is judged, and says so.
+    fn ignore_message(&mut self, from: Peer, message: &Message) -> bool {
+        let reason = if self.halted.is_some() {
+            Some(IgnoreReason::Halted)
+        } else if from.replica == self.me.replica {
+            Some(IgnoreReason::OwnName)
+        } else {
+            match (&self.membership, message) {
+                (Some(membership), _) => self.lives.judge(from, membership).err(),
+                (None, Message::Forming(_) | Message::Refused(_)) => None,
+                (None, _) => Some(IgnoreReason::NotFormed),
+            }
+        };
+        let Some(reason) = reason else { return false };
+        // Whoever may not speak as a member is told why, so that it stops by itself.
+        match reason {
+            IgnoreReason::OtherDisk => {
+                self.forming.send_list(Replicas::one(from.replica), &mut self.out);
+            }
+            IgnoreReason::OldIncarnation => {
+                let incarnation = self.lives.latest(from.replica);
+                self.out.send_one(from.replica, Refused { incarnation });
+            }
+            _ => {}
+        }
+        self.ignore(from.replica, reason);
+        true
+    }
+
+    fn ignore(&mut self, peer: ReplicaId, reason: IgnoreReason) {
+        *self.ignored.entry(reason).or_default() += 1;
+        self.out.event(Event::Ignored { peer, reason });
+    }
+
+    fn report(&mut self, peer: ReplicaId, judged: Result<(), Misbehaviour>) {
+        if let Err(what) = judged {
+            self.misbehaved += 1;
+            self.out.event(Event::PeerMisbehaved { peer, what });
+        }
+    }
+
+    fn halt(&mut self, reason: HaltReason) {
+        self.proposer.stop();
+        self.halted = Some(reason.clone());
+        self.out.event(Event::Halted { reason });
+    }
+
+    /// Gives the message to the role that it is for.
+    fn dispatch(&mut self, now: Instant, from: ReplicaId, message: Message) {
+        if let Some(chosen) = message.chosen()
+            && from != self.me.replica
+        {
+            self.catch_up.note(from, chosen);
+        }
+        match message {
+            Message::Prepare(prepare) => self.handle_prepare(now, from, &prepare),
+            Message::Promise(promise) => self.handle_promise(now, from, &promise),
+            Message::Nack(nack) => self.handle_nack(now, &nack),
+            Message::Accept(accept) => self.handle_accept(now, from, accept),
+            Message::Accepted(accepted) => self.handle_accepted(from, &accepted),
+            Message::Behind(_) => {}
+            Message::Heartbeat(heartbeat) => self.handle_heartbeat(now, from, &heartbeat),
+            Message::HeartbeatAnswer(answer) => {
+                if self.proposer.leading() == Some(answer.ballot) {
+                    self.election.handle_heartbeat_answer(now, from);
+                }
+            }
+            Message::Canvass(canvass) => {
+                let (promised, chosen) = (self.acceptor.promised(), self.learner.chosen());
+                self.election.handle_canvass(now, from, &canvass, promised, chosen, &mut self.out);
+            }
+            Message::CanvassAnswer(answer) => {
+                let Some(membership) = &self.membership else { return };
+                let verdict = self.election.handle_canvass_answer(from, &answer, membership);
+                self.obey(now, verdict);
+            }
+            Message::Fetch(fetch) => self.acceptor.handle_fetch(from, &fetch, &mut self.out),
+            Message::Fetched(fetched) => self.handle_fetched(fetched),
+            Message::CatchUp(asked) => {
+                let slots = asked.slots.intersection(Slots::new(Slot::ZERO, self.learner.chosen()));
+                if !slots.is_empty() {
+                    self.out.push(Output::SendEntries { to: from, slots });
+                }
+            }
+            Message::Chosen(chosen) => self.handle_chosen(from, chosen),
+            Message::Forming(_) | Message::Refused(_) => {}
+        }
+    }
+
+    fn handle_refused(&mut self, peer: ReplicaId, refused: &Refused) {
+        let (seen, ours) = (refused.incarnation, self.me.incarnation);
+        if seen > ours && self.config.members.contains(&peer) {
+            self.halt(HaltReason::RolledBack { peer, seen, ours });
+        }
+    }
+
+    fn handle_prepare(&mut self, now: Instant, from: ReplicaId, prepare: &Prepare) {
+        if self.ignore_foreign_ballot(from, prepare.ballot) {
+            return;
+        }
+        let before = self.acceptor.promised();
+        self.acceptor.handle_prepare(from, prepare, &mut self.out);
+        if self.acceptor.promised() > before {
+            self.give_way(now, from);
+        }
+    }
+
+    /// The acceptor has promised a higher ballot: whatever this replica led or tried is over.
+    fn give_way(&mut self, now: Instant, to: ReplicaId) {
+        if to != self.me.replica {
+            self.stop_leading();
+            self.election.on_promise(now);
+        }
+    }
+
+    fn handle_promise(&mut self, now: Instant, from: ReplicaId, promise: &Promise) {
+        let Some(membership) = &self.membership else { return };
+        if membership.member(from).is_none() {
+            return;
+        }
+        match self.proposer.handle_promise(from, promise, membership) {
+            Ok(true) => {
+                self.election.on_lead(now, membership);
+                self.out.event(Event::Leading { ballot: promise.ballot });
+                self.on_election(now);
+                self.take_over(false);
+            }
+            Ok(false) => self.take_over(false),
+            Err(what) => self.report(from, Err(what)),
+        }
+    }
+
+    fn handle_nack(&mut self, now: Instant, nack: &Nack) {
+        self.election.note_promise(nack.promised);
+        if self.proposer.ballot() == Some(nack.ballot) && nack.promised > nack.ballot {
+            self.stop_leading();
+            self.election.on_nack(now, nack.promised);
+        }
+    }
+
+    fn handle_accept(&mut self, now: Instant, from: ReplicaId, accept: Accept) {
+        if self.ignore_foreign_ballot(from, accept.ballot) {
+            return;
+        }
+        // Facts first: they count whatever becomes of the Accept.
+        self.learn_announced(from, &accept.announcement);
+        if self.learner.learned(accept.slot).is_some_and(|entry| *entry != accept.entry) {
+            let slot = accept.slot;
+            self.report(from, Err(Misbehaviour::ChosenChanged { slot }));
+            return;
+        }
+        if self.out.unsynced_bytes() > self.config.unsynced_bytes {
+            self.ignore(from, IgnoreReason::DiskBusy);
+            return;
+        }
+        let before = self.acceptor.promised();
+        let judged = self.acceptor.handle_accept(from, accept, &mut self.out);
+        if self.acceptor.promised() > before {
+            self.give_way(now, from);
+        }
+        self.report(from, judged);
+    }
+
+    /// Counts Accepted messages of the ballot at which this replica leads. Only the owner of a
+    /// ballot counts.
+    fn handle_accepted(&mut self, from: ReplicaId, accepted: &Accepted) {
+        let Some(membership) = &self.membership else { return };
+        let ballot = accepted.ballot;
+        if self.proposer.leading() != Some(ballot) {
+            return;
+        }
+        let open =
+            Slots::new(self.learner.chosen(), self.learner.chosen().plus(crate::slot::ALPHA));
+        let mut judged = Ok(());
+        for slot in accepted.slots.intersection(open).iter() {
+            let Some(entry) = self.proposer.proposed(slot, ballot) else { continue };
+            if self.learner.handle_accepted(from, ballot, slot, membership) {
+                let held = self.acceptor.held(slot);
+                let learned = self.learner.learn(slot, ballot, entry.clone(), held, &mut self.out);
+                judged = judged.and(learned);
+            }
+        }
+        self.report(from, judged);
+    }
+
+    fn handle_heartbeat(&mut self, now: Instant, from: ReplicaId, heartbeat: &Heartbeat) {
+        if self.ignore_foreign_ballot(from, heartbeat.ballot) {
+            return;
+        }
+        self.learn_announced(from, &heartbeat.announcement);
+        if heartbeat.ballot < self.acceptor.promised() {
+            self.acceptor.send_nack(from, heartbeat.ballot, &mut self.out);
+            return;
+        }
+        self.stop_leading();
+        if self.election.leader() != Some(heartbeat.ballot) {
+            self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
+        }
+        let chosen = self.learner.chosen();
+        self.election.handle_heartbeat(now, from, heartbeat, chosen, &mut self.out);
+    }
+
+    fn handle_fetched(&mut self, fetched: Fetched) {
+        self.proposer.handle_fetched(fetched);
+        self.take_over(false);
+    }
+
+    fn handle_chosen(&mut self, from: ReplicaId, chosen: Chosen) {
+        let Chosen { slot, ballot, entry, .. } = chosen;
+        let held = self.acceptor.held(slot);
+        let judged = self.learner.learn(slot, ballot, entry, held, &mut self.out);
+        if judged.is_ok() {
+            self.acceptor.heal(slot, &mut self.out);
+        }
+        self.report(from, judged);
+    }
+
+    fn learn_announced(&mut self, from: ReplicaId, announcement: &Announcement) {
+        if from == self.me.replica {
+            return;
+        }
+        let held = |slot| self.acceptor.held(slot);
+        let judged = self.learner.handle_announcement(announcement, held, &mut self.out);
+        self.report(from, judged);
+    }
+
+    /// A ballot belongs to the replica that it names; nobody else leads at it.
+    fn ignore_foreign_ballot(&mut self, from: ReplicaId, ballot: Ballot) -> bool {
+        let foreign = ballot.replica != from || ballot.round == 0;
+        if foreign {
+            self.report(from, Err(Misbehaviour::ForeignBallot { ballot }));
+        }
+        foreign
+    }
+
+    fn on_election(&mut self, now: Instant) {
+        let Some(membership) = &self.membership else { return };
+        let ballot = self.proposer.leading();
+        let announcement = || self.learner.announcement();
+        let verdict = self.election.on_tick(now, ballot, announcement, membership, &mut self.out);
+        self.obey(now, verdict);
+    }
+
+    fn obey(&mut self, now: Instant, verdict: Verdict) {
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::StepDown => self.stop_leading(),
+            Verdict::Prepare { above } => self.prepare(now, above),
+        }
+    }
+
+    /// Begins phase 1 at a new ballot, or goes on with the one that is under way.
+    fn prepare(&mut self, now: Instant, above: u64) {
+        let Some(membership) = &self.membership else { return };
+        self.election.on_prepare(now);
+        if self.proposer.ballot().is_some_and(|ballot| ballot.round >= above) {
+            return;
+        }
+        let promised = self.acceptor.promised();
+        let round = promised.round.max(above);
+        let highest = Ballot { round, replica: promised.replica };
+        let Some(ballot) = highest.next(self.me.replica) else {
+            self.halt(HaltReason::BallotsUsedUp);
+            return;
+        };
+        // The promise first, then Prepare: the other way round the gate would be too low.
+        self.acceptor.promise(ballot, &mut self.out);
+        self.out.event(Event::Preparing { ballot });
+        self.proposer.prepare(ballot, self.learner.chosen(), membership, &mut self.out);
+        self.resend_at = Some(now.after(self.resend_interval()));
+    }
+
+    /// Neither prepares nor leads any more. What was queued was never proposed.
+    fn stop_leading(&mut self) {
+        if self.proposer.ballot().is_none() {
+            return;
+        }
+        let leader = self.leader_hint();
+        for commands in self.proposer.stop() {
+            self.out.push(Output::Fate { commands, fate: Fate::NotLeader { leader } });
+        }
+        self.resend_at = None;
+        self.out.event(Event::Following { leader: None });
+    }
+
+    fn on_resend(&mut self, now: Instant) {
+        self.resend_at = Some(now.after(self.resend_interval()));
+        let Some(membership) = &self.membership else { return };
+        let announcement = self.learner.announcement();
+        let Some(ballot) = self.proposer.ballot() else {
+            self.resend_at = None;
+            return;
+        };
+        let voted = |slot, replica| {
+            self.learner.learned(slot).is_some()
+                || membership.has_voted(self.learner.voters(slot, ballot), replica)
+        };
+        self.proposer.send_again(voted, &announcement, RESEND_BYTES, membership, &mut self.out);
+        self.take_over(true);
+    }
+
+    fn take_over(&mut self, again: bool) {
+        let Some(membership) = &self.membership else { return };
+        if self.proposer.free_from().is_none_or(|free| free <= self.learner.chosen()) {
+            return;
+        }
+        let announcement = self.learner.announcement();
+        let held = |slot| self.acceptor.held(slot);
+        self.proposer.take_over(held, &announcement, again, membership, &mut self.out);
+    }
+
+    fn on_catch_up(&mut self) {
+        let missing = self.learner.missing(self.catch_up.highest());
+        let hole = self.learner.holes().first().copied();
+        self.catch_up.on_tick(self.learner.chosen(), missing, hole, &mut self.out);
+    }
+
+    /// Brings every role up to what the others know, until nothing follows any more.
+    fn settle(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        loop {
+            while let Some(message) = self.out.next_for_me() {
+                self.dispatch(self.now, self.me.replica, message);
+            }
+            let formed = self.halted.is_none() && self.forming.proceed(&mut self.out);
+            if formed {
+                self.membership = self.forming.membership();
+                self.hurry_if_alone();
+            }
+            if !self.pass_chosen() && !formed {
+                break;
+            }
+        }
+        self.learner.deliver_from_log(&mut self.out);
+        if self.membership.is_some() {
+            let missing = self.learner.missing(self.catch_up.highest());
+            self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
+        }
+    }
+
+    /// Passes the slots that are known chosen without a gap; true if there were any.
+    fn pass_chosen(&mut self) -> bool {
+        let before = self.learner.chosen();
+        while let Some((slot, entry)) = self.learner.pass(&mut self.out) {
+            self.fates.pass(slot, &entry, &mut self.out);
+        }
+        let chosen = self.learner.chosen();
+        if chosen == before {
+            return false;
+        }
+        self.acceptor.settle(chosen);
+        self.proposer.settle(chosen);
+        self.take_over(false);
+        true
+    }
+
+    /// A replica without peers need not wait for any.
+    fn hurry_if_alone(&mut self) {
+        if self.membership.as_ref().is_some_and(|membership| membership.members().len() == 1) {
+            self.election.hurry(self.now);
+        }
+    }
+
+    fn wake(&self) -> Option<(Instant, Timer)> {
+        if self.halted.is_some() {
+            return None;
+        }
+        if self.membership.is_none() {
+            return Some((self.tick_at, Timer::Forming));
+        }
+        let resend = self.resend_at.map(|at| (at, Timer::Resend));
+        [(self.tick_at, Timer::CatchUp), self.election.wake()]
+            .into_iter()
+            .chain(resend)
+            .min_by_key(|(at, _)| *at)
+    }
+
+    fn tick_interval(&self) -> Duration {
+        self.config.heartbeat
+    }
+
+    fn resend_interval(&self) -> Duration {
+        self.config.election_timeout / 2
+    }
+}

@@ -165,7 +165,8 @@ impl Acceptor {
             assert!(held.ballot < ballot, "I3: {slot} was accepted at {} already", held.ballot);
         }
         out.persist(Record::Accepted { slot, ballot, entry });
-        // The promise had passed every ballot in which the lost acceptance can have been.
+        let upper = self.faulty.get(&slot).copied().unwrap_or_default();
+        assert!(ballot >= upper, "I10: {slot} healed at {ballot}, but lost at up to {upper}");
         self.heal(slot, out);
     }
 

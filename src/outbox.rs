@@ -96,7 +96,7 @@ impl Outbox {
             self.withheld.push_back((self.appended, to, message));
         } else {
             // It may overtake what is withheld. The network reorders anyway.
-            self.deliver(to, message);
+            self.deliver(self.appended, to, message);
         }
     }
 
@@ -125,23 +125,23 @@ impl Outbox {
         while let Some((lsn, _, _)) = self.withheld.front()
             && *lsn <= self.durable
         {
-            if let Some((_, to, message)) = self.withheld.pop_front() {
-                self.release(to, message, promised);
+            if let Some((made_at, to, message)) = self.withheld.pop_front() {
+                self.release(made_at, to, message, promised);
             }
         }
         true
     }
 
     /// Sends what had to wait. Accepted messages of neighbouring slots become one.
-    fn release(&mut self, to: Replicas, message: Message, promised: Ballot) {
+    fn release(&mut self, made_at: Lsn, to: Replicas, message: Message, promised: Ballot) {
         match message {
             Message::Promise(promise) if promise.ballot < promised => {}
             Message::Accepted(accepted) => {
                 if !self.join_accepted(to, &accepted) {
-                    self.deliver(to, Message::Accepted(accepted));
+                    self.deliver(made_at, to, Message::Accepted(accepted));
                 }
             }
-            other => self.deliver(to, other),
+            other => self.deliver(made_at, to, other),
         }
     }
 
@@ -169,8 +169,15 @@ impl Outbox {
         }
     }
 
-    /// Puts the message where it goes: to the driver, to oneself, or both.
-    fn deliver(&mut self, to: Replicas, message: Message) {
+    /// Puts the message where it goes: to the driver, to oneself, or both. `made_at` is the last
+    /// record that was asked for when the message was made.
+    fn deliver(&mut self, made_at: Lsn, to: Replicas, message: Message) {
+        assert!(
+            made_at <= self.durable || !waits_for_disk(&message),
+            "I4: {} leaves before {made_at} is on disk; {} is",
+            message.name(),
+            self.durable
+        );
         let others: Replicas = to.iter().filter(|id| *id != self.me).collect();
         if others.len() < to.len() {
             self.loopback.push_back(message.clone());

@@ -529,8 +529,7 @@ impl Replica {
             }
             let formed = self.halted.is_none() && self.forming.proceed(&mut self.out);
             if formed {
-                self.membership = self.forming.membership();
-                self.hurry_if_alone();
+                self.set_membership();
             }
             if !self.pass_chosen() && !formed {
                 break;
@@ -557,6 +556,13 @@ impl Replica {
         self.proposer.settle(chosen);
         self.take_over(false);
         true
+    }
+
+    /// The one place where the Membership is set: once, to the list that every member told.
+    fn set_membership(&mut self) {
+        assert!(self.membership.is_none(), "I9: the first Membership is fixed when it forms");
+        self.membership = self.forming.membership();
+        self.hurry_if_alone();
     }
 
     /// A replica without peers need not wait for any.

@@ -245,7 +245,7 @@ impl Replica {
     }
 
     fn halt(&mut self, reason: HaltReason) {
-        self.proposer.stop();
+        self.stop_leading();
         self.halted = Some(reason.clone());
         self.out.event(Event::Halted { reason });
     }
@@ -395,6 +395,11 @@ impl Replica {
         self.learn_announced(from, &heartbeat.announcement);
         if heartbeat.ballot < self.acceptor.promised() {
             self.acceptor.send_nack(from, heartbeat.ballot, &mut self.out);
+            return;
+        }
+        // A stranger may teach, but it is not followed.
+        if self.membership.as_ref().is_none_or(|m| m.member(from).is_none()) {
+            self.ignore(from, IgnoreReason::NoMember);
             return;
         }
         self.stop_leading();

@@ -17,11 +17,16 @@ const PAGE_SLOTS_MAX: u64 = 128;
 /// A lag of this many slots does not wait for the tick.
 const LONG_LAG_SLOTS: u64 = 64;
 
+/// How many replicas that are no members may teach marks at a time.
+const STRANGERS_MAX: usize = MEMBERS_MAX;
+
 /// Who is ahead, and what was asked of whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CatchUp {
-    /// The highest chosen mark heard from each peer.
+    /// The highest chosen mark heard from each member.
     marks: BTreeMap<ReplicaId, Slot>,
+    /// The same of strangers: they may teach, but they are bounded apart from the members.
+    strangers: BTreeMap<ReplicaId, Slot>,
     asked: Option<Slots>,
     page_slots: u64,
     /// The chosen mark at the last tick, if something was missing there.
@@ -34,12 +39,16 @@ pub(crate) struct CatchUp {
 
 impl CatchUp {
     /// Hears a peer's chosen mark. Marks are facts: the highest counts.
-    pub(crate) fn note(&mut self, from: ReplicaId, chosen: Slot) {
-        // Strangers may teach, but their number is bounded.
-        if self.marks.len() < 2 * MEMBERS_MAX || self.marks.contains_key(&from) {
-            let mark = self.marks.entry(from).or_default();
+    pub(crate) fn note(&mut self, from: ReplicaId, chosen: Slot, is_member: bool) {
+        let marks = if is_member { &mut self.marks } else { &mut self.strangers };
+        if is_member || marks.len() < STRANGERS_MAX || marks.contains_key(&from) {
+            let mark = marks.entry(from).or_default();
             *mark = chosen.max(*mark);
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (ReplicaId, Slot)> {
+        self.marks.iter().chain(&self.strangers).map(|(id, mark)| (*id, *mark))
     }
 
     /// The highest chosen mark heard from this peer.
@@ -51,7 +60,7 @@ impl CatchUp {
     /// The highest chosen mark heard from anybody.
     #[must_use]
     pub(crate) fn highest(&self) -> Slot {
-        self.marks.values().copied().max().unwrap_or_default()
+        self.all().map(|(_, mark)| mark).max().unwrap_or_default()
     }
 
     /// Asks for the next page as soon as the last one has come, or if the lag is long.
@@ -93,22 +102,17 @@ impl CatchUp {
     }
 
     fn send_catch_up(&mut self, missing: Slots, chosen: Slot, out: &mut Outbox) {
-        let ahead = |mark: Slot| mark > missing.start;
-        let after_last = self
-            .marks
-            .iter()
-            .find(|(id, mark)| ahead(**mark) && self.last.is_some_and(|last| **id > last));
-        let Some((to, mark)) =
-            after_last.or_else(|| self.marks.iter().find(|(_, mark)| ahead(**mark)))
-        else {
-            return;
-        };
-        let (to, mark) = (*to, *mark);
+        let ahead = || self.all().filter(|(_, mark)| *mark > missing.start);
+        let after_last = ahead().filter(|(id, _)| self.last.is_some_and(|last| *id > last)).min();
+        let Some((to, mark)) = after_last.or_else(|| ahead().min()) else { return };
         self.page_slots = self.page_slots.max(PAGE_SLOTS_MIN);
         let end = missing.end.min(mark).min(missing.start.plus(self.page_slots));
         let slots = Slots::new(missing.start, end);
         self.last = Some(to);
-        self.asked = (slots.start >= chosen).then_some(slots);
+        // A hole is filled beside the pages of the open end.
+        if slots.start >= chosen {
+            self.asked = Some(slots);
+        }
         out.send_one(to, Request { slots, chosen });
     }
 }

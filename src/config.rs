@@ -55,6 +55,9 @@ pub enum ConfigError {
     /// The members differ from those that the log was formed with.
     #[error("the members differ from those that the log was formed with")]
     OtherMembers,
+    /// What the log gave back contradicts itself.
+    #[error("what the log gave back contradicts itself: {0}")]
+    Recovered(&'static str),
     /// A number is outside its range.
     #[error("{field} is {value}, but it must lie in {min}..={max}")]
     OutOfRange {

@@ -155,10 +155,13 @@ impl Election {
         out.send_one(from, HeartbeatAnswer { ballot, sequence, chosen });
     }
 
-    /// Hears that a member follows.
+    /// Hears that somebody follows. Only members, who were noted when this replica began to lead,
+    /// are counted.
     pub(crate) fn handle_heartbeat_answer(&mut self, now: Instant, from: ReplicaId) {
-        if let Stance::Leading { answered, .. } = &mut self.stance {
-            answered.insert(from, now);
+        if let Stance::Leading { answered, .. } = &mut self.stance
+            && let Some(at) = answered.get_mut(&from)
+        {
+            *at = now;
         }
     }
 
@@ -174,6 +177,12 @@ impl Election {
         self.failures = self.failures.saturating_add(1);
         self.stance = Stance::Following { leader: None };
         self.reset(now);
+    }
+
+    /// Hears that this replica led without getting anything chosen. Another one goes first.
+    pub(crate) fn on_stuck(&mut self, now: Instant) {
+        self.stance = Stance::Following { leader: None };
+        self.reset(now.after(self.timeout * 2));
     }
 
     /// Hears what somebody has promised.

@@ -119,6 +119,10 @@ impl Forming {
         if !names_agree || (!self.list.is_empty() && self.list != theirs) {
             return Err(HaltReason::ConflictingMembers { peer, ours: self.list.clone(), theirs });
         }
+        if self.list.is_empty() && told.formed {
+            // Nobody is formed before this disk has told the list: it had it, and has lost it.
+            return Err(HaltReason::ListLost { peer });
+        }
         if self.list.is_empty() {
             // It lists our disk, so it heard us; whom it heard besides, we now hear of too.
             self.disks.extend(theirs.iter().map(|member| (member.replica, member.disk)));
@@ -132,11 +136,10 @@ impl Forming {
         Ok(())
     }
 
-    /// Shows the disk and the list to those who have not told theirs.
+    /// Shows the disk and the list to everybody: who has told us its list may still wait for ours.
     pub(crate) fn on_tick(&self, out: &mut Outbox) {
         if !self.formed {
-            let silent = self.others().iter().filter(|id| !self.agreed.contains(id)).collect();
-            self.send_list(silent, out);
+            self.send_list(self.others(), out);
         }
     }
 

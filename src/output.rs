@@ -240,6 +240,12 @@ pub enum HaltReason {
         /// The start that this is.
         ours: Incarnation,
     },
+    /// A peer is formed with this very disk, which it can only be after this replica had made the
+    /// list of members durable; but there is none here: the directory is an older copy.
+    ListLost {
+        /// Who told.
+        peer: ReplicaId,
+    },
     /// The rounds of ballots are used up.
     BallotsUsedUp,
 }
@@ -262,6 +268,11 @@ impl fmt::Display for HaltReason {
                 "replica {peer} has seen start {} of this replica, which is now in start {}: the \
                  directory is an older copy, and must not vote",
                 seen.0, ours.0
+            ),
+            Self::ListLost { peer } => write!(
+                f,
+                "replica {peer} is formed with this disk, but its list of members is missing here: \
+                 the directory is an older copy, and must not vote"
             ),
             Self::BallotsUsedUp => write!(f, "the rounds of ballots are used up"),
         }

@@ -37,7 +37,7 @@ pub enum Finding {
 /// What one acceptor's Promise says, its pages put together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Report {
-    /// The pages' ranges that have come, in order, joined where they touch.
+    /// The pages' ranges that have come, by their start. They may overlap.
     covered: BTreeMap<Slot, Slot>,
     /// From here on nothing was accepted: the last page has come.
     last: Option<Slot>,
@@ -58,7 +58,13 @@ impl Report {
     fn covers(&self, slot: Slot) -> bool {
         slot < self.chosen
             || self.last.is_some_and(|last| slot >= last)
-            || self.covered.range(..=slot).next_back().is_some_and(|(_, end)| slot < *end)
+            || self.covered_to(slot).is_some_and(|end| slot < end)
+    }
+
+    /// How far the pages that begin at or below the slot reach. All of them count: pages made at
+    /// different chosen marks have different borders, and one may lie within another.
+    fn covered_to(&self, slot: Slot) -> Option<Slot> {
+        self.covered.range(..=slot).map(|(_, end)| *end).max()
     }
 
     /// Whether every slot from `first` on is covered.
@@ -66,8 +72,8 @@ impl Report {
         let Some(last) = self.last else { return false };
         let mut next = first.max(self.chosen.min(last));
         while next < last {
-            match self.covered.range(..=next).next_back() {
-                Some((_, end)) if next < *end => next = *end,
+            match self.covered_to(next) {
+                Some(end) if next < end => next = end,
                 _ => return false,
             }
         }
@@ -135,7 +141,7 @@ impl PhaseOne {
         let page = promise.slots;
         let starts_well = page.start == self.first
             || (page.start >= self.first.max(window.start) && page.start <= window.end);
-        if !starts_well || page.end > window.end.max(self.first) {
+        if !starts_well || page.end < page.start || page.end > window.end.max(self.first) {
             return Err(impossible);
         }
         let fits = |run: &Run| {

@@ -22,6 +22,9 @@ use crate::output::Misbehaviour;
 use crate::phase_one::{Finding, PhaseOne};
 use crate::slot::{ALPHA, Ring, Slot, Slots};
 
+/// How many entries of earlier leaders are asked for at a time.
+const FETCHES_MAX: usize = 16;
+
 /// How much a leader keeps in flight and in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
@@ -199,7 +202,11 @@ impl Proposer {
         let Phase::Leading(leading) = &mut self.phase else { return };
         let chosen = announcement.chosen;
         let window = Slots::new(chosen, leading.free_from.min(chosen.plus(ALPHA)));
+        let mut lacking = 0;
         for slot in window.iter() {
+            if lacking >= FETCHES_MAX {
+                break;
+            }
             if leading.proposed.at(slot).is_some()
                 || (!again && leading.phase_one.told_chosen(slot))
             {
@@ -223,8 +230,11 @@ impl Proposer {
                             membership,
                             out,
                         );
-                    } else if again || leading.ask(slot) {
-                        leading.send_fetch(self.me, slot, from, out);
+                    } else {
+                        lacking += 1;
+                        if again || leading.ask(slot) {
+                            leading.send_fetch(self.me, slot, from, out);
+                        }
                     }
                 }
             }
@@ -317,7 +327,11 @@ impl Proposer {
         };
         let (ballot, first) = (phase_one.ballot(), phase_one.first());
         let unsettled = match &self.phase {
-            Phase::Leading(leading) => announcement.chosen < leading.free_from,
+            Phase::Leading(leading) => {
+                let next = leading.next.max(announcement.chosen);
+                announcement.chosen < leading.free_from
+                    || leading.phase_one.finding(next, membership) != Finding::Free
+            }
             Phase::Idle | Phase::Preparing(_) => true,
         };
         let silent = phase_one.silent(membership);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::membership::{ClusterId, Member, Peer};
-use crate::slot::{Run, Slot, Slots};
+use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// The number of a record in its log: the first is 1, each next one higher.
 #[derive(
@@ -97,4 +97,29 @@ pub struct Recovered {
     pub faulty: Vec<Run>,
     /// The number of the last record in the log. All up to it are durable.
     pub last: Lsn,
+}
+
+impl Recovered {
+    /// Checks what every log that keeps its word gives back.
+    ///
+    /// # Errors
+    /// What contradicts what.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let window = Slots::new(self.chosen, self.chosen.plus(ALPHA));
+        let open = self.accepted.iter().chain(&self.learned);
+        if !open.clone().all(|(slot, _, _)| window.contains(*slot)) {
+            return Err("an open slot lies outside the window above the chosen mark");
+        }
+        if !self.faulty.iter().all(|run| run.slots.intersection(window) == run.slots) {
+            return Err("a lost slot lies outside the window above the chosen mark");
+        }
+        let ballots = self.accepted.iter().map(|(_, ballot, _)| *ballot);
+        if ballots.chain(self.faulty.iter().map(|run| run.ballot)).any(|b| b > self.promised) {
+            return Err("a slot was accepted above the promise");
+        }
+        if !self.holes.iter().all(|hole| hole.end <= self.chosen) {
+            return Err("a hole lies above the chosen mark");
+        }
+        Ok(())
+    }
 }

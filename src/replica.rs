@@ -38,6 +38,9 @@ pub use status::{PeerStatus, Role, Status};
 mod propose;
 mod status;
 
+/// After how many election timeouts without a chosen slot a leader gives up.
+const STUCK_TIMEOUTS: u32 = 20;
+
 /// How many bytes of entries one tick sends again.
 const RESEND_BYTES: usize = 1 << 20;
 
@@ -59,6 +62,8 @@ pub struct Replica {
     out: Outbox,
     /// When to look at what had no answer; runs while this replica prepares or leads.
     resend_at: Option<Instant>,
+    /// The chosen mark when this leader last got something chosen, or had nothing open; and when.
+    moved: (Slot, Instant),
     /// When to look at what is missing, or at the forming; runs always.
     tick_at: Instant,
     /// The latest time that an input told.
@@ -77,6 +82,7 @@ impl Replica {
     pub fn new(config: Config, recovered: Recovered, now: Instant) -> Result<Self, ConfigError> {
         let me = recovered.me;
         config.check(me.replica)?;
+        recovered.check().map_err(ConfigError::Recovered)?;
         let same = |member: &crate::membership::Member| config.members.contains(&member.replica);
         let formed_with = &recovered.members;
         if !formed_with.is_empty()
@@ -109,6 +115,7 @@ impl Replica {
             lives: Lives::default(),
             out: Outbox::new(me.replica, recovered.last, recovered.chosen),
             resend_at: None,
+            moved: (recovered.chosen, now),
             tick_at: now,
             now,
             heard: BTreeMap::new(),
@@ -128,7 +135,7 @@ impl Replica {
         if self.ignore_message(from, &message) {
             return;
         }
-        if self.membership.as_ref().is_some_and(|m| m.member(from.replica).is_some()) {
+        if self.is_member(from.replica) {
             self.heard.insert(from.replica, now);
         }
         match message {
@@ -199,6 +206,10 @@ impl Replica {
         }
     }
 
+    fn is_member(&self, replica: ReplicaId) -> bool {
+        self.membership.as_ref().is_some_and(|m| m.member(replica).is_some())
+    }
+
     fn leader_hint(&self) -> Option<ReplicaId> {
         self.election.leader().map(|ballot| ballot.replica)
     }
@@ -217,8 +228,15 @@ impl Replica {
             }
         };
         let Some(reason) = reason else { return false };
-        // Whoever may not speak as a member is told why, so that it stops by itself.
+        // Whoever may not speak as a member is told why, so that it stops by itself. Such answers
+        // are not answered: two replicas that take each other for strangers would never end.
+        let answer = match message {
+            Message::Forming(told) => told.formed,
+            Message::Refused(_) => true,
+            _ => false,
+        };
         match reason {
+            _ if answer => {}
             IgnoreReason::OtherDisk => {
                 self.forming.send_list(Replicas::one(from.replica), &mut self.out);
             }
@@ -255,7 +273,8 @@ impl Replica {
         if let Some(chosen) = message.chosen()
             && from != self.me.replica
         {
-            self.catch_up.note(from, chosen);
+            let is_member = self.is_member(from);
+            self.catch_up.note(from, chosen, is_member);
         }
         match message {
             Message::Prepare(prepare) => self.handle_prepare(now, from, &prepare),
@@ -349,12 +368,13 @@ impl Replica {
         }
         // Facts first: they count whatever becomes of the Accept.
         self.learn_announced(from, &accept.announcement);
+        self.pass_chosen();
         if self.learner.learned(accept.slot).is_some_and(|entry| *entry != accept.entry) {
             let slot = accept.slot;
             self.report(from, Err(Misbehaviour::ChosenChanged { slot }));
             return;
         }
-        if self.out.unsynced_bytes() > self.config.unsynced_bytes {
+        if self.is_disk_busy() {
             self.ignore(from, IgnoreReason::DiskBusy);
             return;
         }
@@ -398,7 +418,7 @@ impl Replica {
             return;
         }
         // A stranger may teach, but it is not followed.
-        if self.membership.as_ref().is_none_or(|m| m.member(from).is_none()) {
+        if !self.is_member(from) {
             self.ignore(from, IgnoreReason::NoMember);
             return;
         }
@@ -419,7 +439,8 @@ impl Replica {
         let Chosen { slot, ballot, entry, .. } = chosen;
         let held = self.acceptor.held(slot);
         let judged = self.learner.learn(slot, ballot, entry, held, &mut self.out);
-        if judged.is_ok() {
+        // Not every Ok has learned it: a slot beyond the window is passed over.
+        if self.learner.learned(slot).is_some() {
             self.acceptor.heal(slot, &mut self.out);
         }
         self.report(from, judged);
@@ -494,6 +515,9 @@ impl Replica {
     }
 
     fn on_resend(&mut self, now: Instant) {
+        if self.give_up_stuck(now) {
+            return;
+        }
         self.resend_at = Some(now.after(self.resend_interval()));
         let Some(membership) = &self.membership else { return };
         let announcement = self.learner.announcement();
@@ -509,6 +533,23 @@ impl Replica {
         self.take_over(true);
     }
 
+    /// A leader whose heartbeats are answered but whose proposals never are, say because long
+    /// frames are lost, lets another one try.
+    fn give_up_stuck(&mut self, now: Instant) -> bool {
+        let chosen = self.learner.chosen();
+        let idle = self.proposer.open_slots() == 0
+            && self.proposer.free_from().is_some_and(|free| free <= chosen);
+        if idle || chosen > self.moved.0 || self.proposer.leading().is_none() {
+            self.moved = (chosen, now);
+        }
+        let stuck = now.since(self.moved.1) >= self.config.election_timeout * STUCK_TIMEOUTS;
+        if stuck {
+            self.stop_leading();
+            self.election.on_stuck(now);
+        }
+        stuck
+    }
+
     fn take_over(&mut self, again: bool) {
         let Some(membership) = &self.membership else { return };
         if self.proposer.free_from().is_none_or(|free| free <= self.learner.chosen()) {
@@ -519,7 +560,14 @@ impl Replica {
         self.proposer.take_over(held, &announcement, again, membership, &mut self.out);
     }
 
+    fn is_disk_busy(&self) -> bool {
+        self.out.unsynced_bytes() > self.config.unsynced_bytes
+    }
+
     fn on_catch_up(&mut self) {
+        if self.is_disk_busy() {
+            return;
+        }
         let missing = self.learner.missing(self.catch_up.highest());
         let hole = self.learner.holes().first().copied();
         self.catch_up.on_tick(self.learner.chosen(), missing, hole, &mut self.out);
@@ -541,7 +589,7 @@ impl Replica {
             }
         }
         self.learner.deliver_from_log(&mut self.out);
-        if self.membership.is_some() {
+        if self.membership.is_some() && !self.is_disk_busy() {
             let missing = self.learner.missing(self.catch_up.highest());
             self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
         }

@@ -74,9 +74,7 @@ impl Replica {
     /// Proposes the next batch, if there is one and the pipeline and the disk have room.
     pub(super) fn propose_next(&mut self) -> bool {
         let Some(membership) = &self.membership else { return false };
-        if self.proposer.queued_bytes() == 0
-            || self.out.unsynced_bytes() > self.config.unsynced_bytes
-        {
+        if self.proposer.queued_bytes() == 0 || self.is_disk_busy() {
             return false;
         }
         let announcement = self.learner.announcement();

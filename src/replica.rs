@@ -21,20 +21,18 @@ use crate::forming::Forming;
 use crate::learner::Learner;
 use crate::lives::Lives;
 use crate::membership::{Membership, Peer, ReplicaId, Replicas};
-use crate::message::{
-    Accept, Accepted, Announcement, Chosen, Fetched, Heartbeat, Message, Nack, Prepare, Promise,
-    Refused,
-};
+use crate::message::{Message, Refused};
 use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
 use crate::proposer::{Limits, Proposer};
 use crate::record::{Lsn, Recovered};
-use crate::slot::{Slot, Slots};
+use crate::slot::Slot;
 use crate::time::Instant;
 
 pub use propose::ProposeError;
 pub use status::{PeerStatus, Role, Status};
 
+mod dispatch;
 mod propose;
 mod status;
 
@@ -266,202 +264,6 @@ impl Replica {
         self.stop_leading();
         self.halted = Some(reason.clone());
         self.out.event(Event::Halted { reason });
-    }
-
-    /// Gives the message to the role that it is for.
-    fn dispatch(&mut self, now: Instant, from: ReplicaId, message: Message) {
-        if let Some(chosen) = message.chosen()
-            && from != self.me.replica
-        {
-            let is_member = self.is_member(from);
-            self.catch_up.note(from, chosen, is_member);
-        }
-        match message {
-            Message::Prepare(prepare) => self.handle_prepare(now, from, &prepare),
-            Message::Promise(promise) => self.handle_promise(now, from, &promise),
-            Message::Nack(nack) => self.handle_nack(now, &nack),
-            Message::Accept(accept) => self.handle_accept(now, from, accept),
-            Message::Accepted(accepted) => self.handle_accepted(from, &accepted),
-            Message::Behind(_) => {}
-            Message::Heartbeat(heartbeat) => self.handle_heartbeat(now, from, &heartbeat),
-            Message::HeartbeatAnswer(answer) => {
-                if self.proposer.leading() == Some(answer.ballot) {
-                    self.election.handle_heartbeat_answer(now, from);
-                }
-            }
-            Message::Canvass(canvass) => {
-                let (promised, chosen) = (self.acceptor.promised(), self.learner.chosen());
-                self.election.handle_canvass(now, from, &canvass, promised, chosen, &mut self.out);
-            }
-            Message::CanvassAnswer(answer) => {
-                let Some(membership) = &self.membership else { return };
-                let verdict = self.election.handle_canvass_answer(from, &answer, membership);
-                self.obey(now, verdict);
-            }
-            Message::Fetch(fetch) => self.acceptor.handle_fetch(from, &fetch, &mut self.out),
-            Message::Fetched(fetched) => self.handle_fetched(fetched),
-            Message::CatchUp(asked) => {
-                let slots = asked.slots.intersection(Slots::new(Slot::ZERO, self.learner.chosen()));
-                if !slots.is_empty() {
-                    self.out.push(Output::SendEntries { to: from, slots });
-                }
-            }
-            Message::Chosen(chosen) => self.handle_chosen(from, chosen),
-            Message::Forming(_) | Message::Refused(_) => {}
-        }
-    }
-
-    fn handle_refused(&mut self, peer: ReplicaId, refused: &Refused) {
-        let (seen, ours) = (refused.incarnation, self.me.incarnation);
-        if seen > ours && self.config.members.contains(&peer) {
-            self.halt(HaltReason::RolledBack { peer, seen, ours });
-        }
-    }
-
-    fn handle_prepare(&mut self, now: Instant, from: ReplicaId, prepare: &Prepare) {
-        if self.ignore_foreign_ballot(from, prepare.ballot) {
-            return;
-        }
-        let before = self.acceptor.promised();
-        self.acceptor.handle_prepare(from, prepare, &mut self.out);
-        if self.acceptor.promised() > before {
-            self.give_way(now, from);
-        }
-    }
-
-    /// The acceptor has promised a higher ballot: whatever this replica led or tried is over.
-    fn give_way(&mut self, now: Instant, to: ReplicaId) {
-        if to != self.me.replica {
-            self.stop_leading();
-            self.election.on_promise(now);
-        }
-    }
-
-    fn handle_promise(&mut self, now: Instant, from: ReplicaId, promise: &Promise) {
-        let Some(membership) = &self.membership else { return };
-        if membership.member(from).is_none() {
-            return;
-        }
-        match self.proposer.handle_promise(from, promise, membership) {
-            Ok(true) => {
-                self.election.on_lead(now, membership);
-                self.out.event(Event::Leading { ballot: promise.ballot });
-                self.on_election(now);
-                self.take_over(false);
-            }
-            Ok(false) => self.take_over(false),
-            Err(what) => self.report(from, Err(what)),
-        }
-    }
-
-    fn handle_nack(&mut self, now: Instant, nack: &Nack) {
-        self.election.note_promise(nack.promised);
-        if self.proposer.ballot() == Some(nack.ballot) && nack.promised > nack.ballot {
-            self.stop_leading();
-            self.election.on_nack(now, nack.promised);
-        }
-    }
-
-    fn handle_accept(&mut self, now: Instant, from: ReplicaId, accept: Accept) {
-        if self.ignore_foreign_ballot(from, accept.ballot) {
-            return;
-        }
-        // Facts first: they count whatever becomes of the Accept.
-        self.learn_announced(from, &accept.announcement);
-        self.pass_chosen();
-        if self.learner.learned(accept.slot).is_some_and(|entry| *entry != accept.entry) {
-            let slot = accept.slot;
-            self.report(from, Err(Misbehaviour::ChosenChanged { slot }));
-            return;
-        }
-        if self.is_disk_busy() {
-            self.ignore(from, IgnoreReason::DiskBusy);
-            return;
-        }
-        let before = self.acceptor.promised();
-        let judged = self.acceptor.handle_accept(from, accept, &mut self.out);
-        if self.acceptor.promised() > before {
-            self.give_way(now, from);
-        }
-        self.report(from, judged);
-    }
-
-    /// Counts Accepted messages of the ballot at which this replica leads. Only the owner of a
-    /// ballot counts.
-    fn handle_accepted(&mut self, from: ReplicaId, accepted: &Accepted) {
-        let Some(membership) = &self.membership else { return };
-        let ballot = accepted.ballot;
-        if self.proposer.leading() != Some(ballot) {
-            return;
-        }
-        let open =
-            Slots::new(self.learner.chosen(), self.learner.chosen().plus(crate::slot::ALPHA));
-        let mut judged = Ok(());
-        for slot in accepted.slots.intersection(open).iter() {
-            let Some(entry) = self.proposer.proposed(slot, ballot) else { continue };
-            if self.learner.handle_accepted(from, ballot, slot, membership) {
-                let held = self.acceptor.held(slot);
-                let learned = self.learner.learn(slot, ballot, entry.clone(), held, &mut self.out);
-                judged = judged.and(learned);
-            }
-        }
-        self.report(from, judged);
-    }
-
-    fn handle_heartbeat(&mut self, now: Instant, from: ReplicaId, heartbeat: &Heartbeat) {
-        if self.ignore_foreign_ballot(from, heartbeat.ballot) {
-            return;
-        }
-        self.learn_announced(from, &heartbeat.announcement);
-        if heartbeat.ballot < self.acceptor.promised() {
-            self.acceptor.send_nack(from, heartbeat.ballot, &mut self.out);
-            return;
-        }
-        // A stranger may teach, but it is not followed.
-        if !self.is_member(from) {
-            self.ignore(from, IgnoreReason::NoMember);
-            return;
-        }
-        self.stop_leading();
-        if self.election.leader() != Some(heartbeat.ballot) {
-            self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
-        }
-        let chosen = self.learner.chosen();
-        self.election.handle_heartbeat(now, from, heartbeat, chosen, &mut self.out);
-    }
-
-    fn handle_fetched(&mut self, fetched: Fetched) {
-        self.proposer.handle_fetched(fetched);
-        self.take_over(false);
-    }
-
-    fn handle_chosen(&mut self, from: ReplicaId, chosen: Chosen) {
-        let Chosen { slot, ballot, entry, .. } = chosen;
-        let held = self.acceptor.held(slot);
-        let judged = self.learner.learn(slot, ballot, entry, held, &mut self.out);
-        // Not every Ok has learned it: a slot beyond the window is passed over.
-        if self.learner.learned(slot).is_some() {
-            self.acceptor.heal(slot, &mut self.out);
-        }
-        self.report(from, judged);
-    }
-
-    fn learn_announced(&mut self, from: ReplicaId, announcement: &Announcement) {
-        if from == self.me.replica {
-            return;
-        }
-        let held = |slot| self.acceptor.held(slot);
-        let judged = self.learner.handle_announcement(announcement, held, &mut self.out);
-        self.report(from, judged);
-    }
-
-    /// A ballot belongs to the replica that it names; nobody else leads at it.
-    fn ignore_foreign_ballot(&mut self, from: ReplicaId, ballot: Ballot) -> bool {
-        let foreign = ballot.replica != from || ballot.round == 0;
-        if foreign {
-            self.report(from, Err(Misbehaviour::ForeignBallot { ballot }));
-        }
-        foreign
     }
 
     fn on_election(&mut self, now: Instant) {

@@ -15,6 +15,7 @@ mod election;
 pub mod entry;
 mod fate;
 mod forming;
+pub mod fragment;
 mod learner;
 mod lives;
 pub mod membership;
@@ -29,6 +30,7 @@ pub mod replay;
 pub mod replica;
 pub mod slot;
 pub mod time;
+pub mod wire;
 
 /// The roles of the papers, as state machines that work alone.
 pub mod roles {

@@ -1,0 +1,451 @@
+//! Tests of the frames: round trips, hostile headers, garbage.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use quickcheck::{Arbitrary, Gen, TestResult, quickcheck};
+
+use super::*;
+use crate::ballot::Ballot;
+use crate::entry::{Batch, BatchBuilder, CommandId, Entry};
+use crate::membership::{MEMBERS_MAX, Member};
+use crate::message::{
+    Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
+    Fetched, Forming, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused,
+};
+use crate::slot::{ALPHA, Run, Slot, Slots};
+
+const CLUSTER: ClusterId = ClusterId(*b"tests of frames\0");
+
+fn peer(replica: u32) -> Peer {
+    Peer {
+        replica: ReplicaId(replica),
+        disk: DiskId([replica as u8; 16]),
+        incarnation: Incarnation(3),
+    }
+}
+
+fn frame_of(message: &Message) -> Bytes {
+    let mut buffer = Vec::new();
+    encode(CLUSTER, peer(1), message, &mut buffer);
+    Bytes::from(buffer)
+}
+
+/// A frame whose header is these bytes, with a checksum that fits.
+fn frame_with(header: &[u8], payload: &[u8]) -> Bytes {
+    let mut frame = frame_of(&Message::Canvass(Canvass { sequence: 0, chosen: Slot(0) })).to_vec();
+    frame.truncate(PREFIX_BYTES);
+    frame[6..8].copy_from_slice(&(header.len() as u16).to_le_bytes());
+    frame.extend_from_slice(header);
+    frame.extend_from_slice(payload);
+    sealed(frame)
+}
+
+fn sealed(mut frame: Vec<u8>) -> Bytes {
+    let sum = checksum_of(&frame);
+    frame[8..12].copy_from_slice(&sum.to_le_bytes());
+    Bytes::from(frame)
+}
+
+fn slot(g: &mut Gen) -> Slot {
+    // Both near zero and near the top: varints of every length.
+    Slot((u64::arbitrary(g) >> (u32::arbitrary(g) % 64)) % (SLOT_MAX / 2))
+}
+
+fn ballot(g: &mut Gen) -> Ballot {
+    let round = u64::arbitrary(g) >> (u32::arbitrary(g) % 64);
+    Ballot { round, replica: ReplicaId(u32::arbitrary(g)) }
+}
+
+fn runs(g: &mut Gen, start: Slot, many: bool) -> Vec<Run> {
+    let mut at = start;
+    let mut runs = Vec::new();
+    let mut left = if many { ALPHA } else { u64::arbitrary(g) % 8 };
+    while left > 0 {
+        at = at.plus(u64::arbitrary(g) % 3);
+        let length = 1 + u64::arbitrary(g) % if many { 1 } else { left };
+        let slots = Slots::new(at, at.plus(length));
+        runs.push(Run { slots, ballot: ballot(g) });
+        at = slots.end;
+        left -= length;
+    }
+    runs
+}
+
+fn announcement(g: &mut Gen) -> Announcement {
+    let (start, many) = (slot(g), u8::arbitrary(g).is_multiple_of(16));
+    Announcement { chosen: slot(g), runs: runs(g, start, many) }
+}
+
+fn entry(g: &mut Gen) -> Entry {
+    let mut batch = BatchBuilder::default();
+    for _ in 0..usize::arbitrary(g) % 4 {
+        let id = CommandId {
+            replica: ReplicaId(u32::arbitrary(g)),
+            incarnation: Incarnation(u64::arbitrary(g)),
+            sequence: u64::arbitrary(g) / 2,
+        };
+        batch.push(id, &Vec::arbitrary(g));
+    }
+    batch.build().map_or(Entry::Noop, Entry::Batch)
+}
+
+fn promise(g: &mut Gen) -> Promise {
+    let (start, many) = (slot(g), u8::arbitrary(g).is_multiple_of(8));
+    let (accepted, faulty) = (runs(g, start, many), runs(g, start, many));
+    let end = |runs: &[Run]| runs.last().map_or(start, |run| run.slots.end);
+    Promise {
+        ballot: ballot(g),
+        slots: Slots::new(start, end(&accepted).max(end(&faulty))),
+        last: bool::arbitrary(g),
+        chosen: slot(g),
+        accepted,
+        faulty,
+    }
+}
+
+fn forming(g: &mut Gen) -> Forming {
+    let members = (0..u32::arbitrary(g) % (MEMBERS_MAX as u32 + 1)).map(|replica| Member {
+        replica: ReplicaId(replica),
+        disk: DiskId(core::array::from_fn(|_| u8::arbitrary(g))),
+    });
+    let members = members.collect();
+    Forming { members, formed: bool::arbitrary(g) }
+}
+
+const KINDS: usize = 16;
+
+fn message(g: &mut Gen, kind: usize) -> Message {
+    let (ballot_a, ballot_b, slot_a, chosen) = (ballot(g), ballot(g), slot(g), slot(g));
+    let sequence = u64::arbitrary(g);
+    match kind {
+        0 => Message::Prepare(Prepare { ballot: ballot_a, first: slot_a }),
+        1 => Message::Promise(promise(g)),
+        2 => Message::Nack(Nack { ballot: ballot_a, promised: ballot_b, chosen }),
+        3 => Message::Accept(Accept {
+            ballot: ballot_a,
+            slot: slot_a,
+            entry: entry(g),
+            announcement: announcement(g),
+        }),
+        4 => {
+            let slots = Slots::new(slot_a, slot_a.plus(1 + sequence % ALPHA));
+            Message::Accepted(Accepted { ballot: ballot_a, slots, chosen })
+        }
+        5 => Message::Behind(Behind { ballot: ballot_a, chosen }),
+        6 => Message::Heartbeat(Heartbeat {
+            ballot: ballot_a,
+            sequence,
+            announcement: announcement(g),
+        }),
+        7 => Message::HeartbeatAnswer(HeartbeatAnswer { ballot: ballot_a, sequence, chosen }),
+        8 => Message::Canvass(Canvass { sequence, chosen }),
+        9 => Message::CanvassAnswer(CanvassAnswer {
+            sequence,
+            yes: bool::arbitrary(g),
+            promised: ballot_a,
+            leader: bool::arbitrary(g).then_some(ballot_b),
+            chosen,
+        }),
+        10 => Message::Fetch(Fetch { slot: slot_a, ballot: ballot_a }),
+        11 => {
+            let proposal = bool::arbitrary(g).then(|| (ballot_a, entry(g)));
+            Message::Fetched(Fetched { slot: slot_a, proposal, chosen })
+        }
+        12 => {
+            let slots = Slots::new(slot_a, slot_a.plus(sequence % (CATCH_UP_SLOTS_MAX + 1)));
+            Message::CatchUp(CatchUp { slots, chosen })
+        }
+        13 => Message::Chosen(Chosen { slot: slot_a, ballot: ballot_a, entry: entry(g), chosen }),
+        14 => Message::Forming(forming(g)),
+        _ => Message::Refused(Refused { incarnation: Incarnation(sequence) }),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AnyMessage(Message);
+
+impl Arbitrary for AnyMessage {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let kind = usize::arbitrary(g) % KINDS;
+        Self(message(g, kind))
+    }
+}
+
+quickcheck! {
+    fn every_message_comes_back_as_it_was(any: AnyMessage, buffer: Vec<u8>) -> bool {
+        let mut buffer = buffer;
+        encode(CLUSTER, peer(7), &any.0, &mut buffer);
+        let frame = Bytes::from(buffer);
+        claimed_sender(&frame) == Some(ReplicaId(7))
+            && decode(CLUSTER, frame) == Ok((peer(7), Body::Message(any.0)))
+    }
+
+    fn bytes_behind_a_message_are_refused(any: AnyMessage) -> bool {
+        let mut frame = frame_of(&any.0).to_vec();
+        frame.push(0);
+        decode(CLUSTER, sealed(frame)).is_err()
+    }
+
+    fn garbage_is_refused(garbage: Vec<u8>) -> bool {
+        decode(CLUSTER, Bytes::from(garbage)).is_err()
+    }
+
+    /// What a header decodes to, whatever its bytes, can be said again, and then means the same.
+    fn any_header_is_refused_or_can_be_said_again(header: Vec<u8>, payload: Vec<u8>) -> TestResult {
+        match decode(CLUSTER, frame_with(&header, &payload)) {
+            Ok((_, Body::Message(message))) => {
+                let again = decode(CLUSTER, frame_of(&message));
+                TestResult::from_bool(again == Ok((peer(1), Body::Message(message))))
+            }
+            Ok(_) => TestResult::passed(),
+            Err(_) => TestResult::discard(),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_header_with_a_fitting_checksum_never_panics() {
+    let mut g = Gen::new(30);
+    let mut taken = 0;
+    for round in 0..20_000 {
+        let mut frame = frame_of(&message(&mut g, round % KINDS)).to_vec();
+        let at = PREFIX_BYTES + usize::arbitrary(&mut g) % (frame.len() - PREFIX_BYTES);
+        frame[at] = u8::arbitrary(&mut g);
+        if let Ok((_, Body::Message(message))) = decode(CLUSTER, sealed(frame)) {
+            taken += 1;
+            frame_of(&message);
+        }
+    }
+    assert!(taken > 100, "the damage is too coarse to test anything: {taken} were taken");
+}
+
+#[test]
+fn the_generators_make_every_kind() {
+    let mut g = Gen::new(30);
+    let names: alloc::collections::BTreeSet<_> =
+        (0..KINDS).map(|kind| message(&mut g, kind).name()).collect();
+    assert_eq!(names.len(), KINDS);
+}
+
+#[test]
+fn the_payload_is_a_slice_of_the_frame() {
+    let mut batch = BatchBuilder::default();
+    let id = CommandId { replica: ReplicaId(1), incarnation: Incarnation(1), sequence: 0 };
+    batch.push(id, &[7; 5000]);
+    let entry = batch.build().map_or(Entry::Noop, Entry::Batch);
+    let sent = Chosen { slot: Slot(4), ballot: Ballot::ZERO, entry, chosen: Slot(5) };
+    let frame = frame_of(&Message::Chosen(sent));
+    let within = frame.as_ptr_range();
+    let Ok((_, Body::Message(Message::Chosen(chosen)))) = decode(CLUSTER, frame) else {
+        panic!("a frame of our own is refused")
+    };
+    assert!(within.contains(&chosen.entry.payload().as_ptr()), "the payload was copied");
+}
+
+#[test]
+fn errors_tell_a_newer_version_a_foreign_cluster_and_damage_apart() {
+    let frame = frame_of(&Message::Canvass(Canvass { sequence: 1, chosen: Slot(2) })).to_vec();
+    let decoded = |frame: Vec<u8>| decode(CLUSTER, Bytes::from(frame)).map(|_| ());
+
+    let mut newer = frame.clone();
+    newer[4] = WIRE_VERSION + 1;
+    assert_eq!(decoded(newer[..5].to_vec()), Err(FrameError::Version { found: WIRE_VERSION + 1 }));
+    assert_eq!(decoded(newer), Err(FrameError::Version { found: WIRE_VERSION + 1 }));
+
+    let mut other = frame.clone();
+    other[0] ^= 1;
+    assert_eq!(decoded(other), Err(FrameError::Magic));
+
+    let mut damaged = frame.clone();
+    damaged[20] ^= 1;
+    assert_eq!(decoded(damaged.clone()), Err(FrameError::Checksum));
+    let foreign = decode(CLUSTER, sealed(damaged));
+    assert!(matches!(foreign, Err(FrameError::Cluster { found }) if found != CLUSTER));
+
+    assert_eq!(decoded(vec![]), Err(FrameError::TooShort { bytes: 0 }));
+    assert_eq!(decoded(frame[..40].to_vec()), Err(FrameError::TooShort { bytes: 40 }));
+    let long = FRAME_BYTES_MAX + 1;
+    assert_eq!(decoded(vec![0; long]), Err(FrameError::TooLong { bytes: long }));
+
+    let mut reserved = frame;
+    reserved[5] = 1;
+    let refused = decode(CLUSTER, sealed(reserved));
+    assert_eq!(refused, Err(FrameError::Bounds { what: "a reserved byte is not zero" }));
+}
+
+#[test]
+fn the_longest_headers_fit() {
+    let high = Slot(SLOT_MAX - 2 * ALPHA);
+    let ballot = Ballot { round: u64::MAX, replica: ReplicaId(u32::MAX) };
+    let runs: Vec<Run> =
+        (0..ALPHA).map(|i| Run { slots: Slots::one(high.plus(2 * i)), ballot }).collect();
+    let promise = Promise {
+        ballot,
+        slots: Slots::new(high, high.plus(2 * ALPHA)),
+        last: true,
+        chosen: high,
+        accepted: runs.clone(),
+        faulty: runs,
+    };
+    // Gaps of any length would make the header longer, but the slots end at SLOT_MAX.
+    let frame = frame_of(&Message::Promise(promise));
+    assert!(decode(CLUSTER, frame.clone()).is_ok());
+    let gaps = 2 * ALPHA as usize * 9;
+    assert!(frame.len() + gaps <= FRAME_OVERHEAD, "{} is too little", FRAME_OVERHEAD);
+
+    let mut buffer = Vec::new();
+    let fragment = Fragment {
+        to: ReplicaId(u32::MAX),
+        number: u64::MAX,
+        oldest: u64::MAX,
+        total_bytes: u32::MAX,
+        piece_bytes: u32::MAX,
+        index: u32::MAX,
+        bytes: Bytes::new(),
+    };
+    encode_fragment(CLUSTER, peer(1), &fragment, &mut buffer);
+    assert!(buffer.len() - PREFIX_BYTES <= SMALL_HEADER_BYTES_MAX);
+    let acknowledgement = Acknowledgement {
+        to: ReplicaId(u32::MAX),
+        incarnation: Incarnation(u64::MAX),
+        number: u64::MAX,
+        arrived: u32::MAX,
+        ahead: [u64::MAX; 4],
+    };
+    encode_acknowledgement(CLUSTER, peer(1), &acknowledgement, &mut buffer);
+    assert!(buffer.len() - PREFIX_BYTES <= SMALL_HEADER_BYTES_MAX);
+    let back = decode(CLUSTER, Bytes::from(buffer));
+    assert_eq!(back, Ok((peer(1), Body::Acknowledgement(acknowledgement))));
+}
+
+/// Headers that contradict themselves, written as another implementation might write them.
+#[test]
+fn impossible_messages_are_refused() {
+    let encoded = |header: &header::Header<'_>, payload: &[u8]| {
+        let mut buffer = Vec::new();
+        write(CLUSTER, peer(1), header, payload, &mut buffer);
+        decode(CLUSTER, Bytes::from(buffer)).map(|_| ())
+    };
+    let ballot = Ballot { round: 1, replica: ReplicaId(1) };
+    let backwards = Slots { start: Slot(9), end: Slot(8) };
+    let run =
+        |start: u64, end: u64| Run { slots: Slots { start: Slot(start), end: Slot(end) }, ballot };
+    let promise = |slots: Slots, accepted: &[Run], faulty: &[Run]| {
+        let (accepted, faulty) = (accepted.to_vec(), faulty.to_vec());
+        let chosen = Slot(0);
+        Message::Promise(Promise { ballot, slots, last: true, chosen, accepted, faulty })
+    };
+    let announced = |runs: Vec<Run>, chosen: u64| {
+        let announcement = Announcement { chosen: Slot(chosen), runs };
+        Message::Heartbeat(Heartbeat { ballot, sequence: 1, announcement })
+    };
+    let accepted = |slots| Message::Accepted(Accepted { ballot, slots, chosen: Slot(0) });
+    let catch_up = |slots| Message::CatchUp(CatchUp { slots, chosen: Slot(0) });
+    let page = Slots::new(Slot(4), Slot(8));
+    let impossible = [
+        promise(backwards, &[], &[]),
+        promise(page, &[run(3, 5)], &[]),
+        promise(page, &[], &[run(7, 9)]),
+        promise(page, &[run(5, 5)], &[]),
+        announced(vec![run(0, ALPHA), run(ALPHA, ALPHA + 1)], 0),
+        announced(vec![], SLOT_MAX + 1),
+        announced(vec![run(SLOT_MAX, SLOT_MAX + 1)], 0),
+        accepted(Slots::new(Slot(3), Slot(3))),
+        accepted(backwards),
+        accepted(Slots::new(Slot(3), Slot(4 + ALPHA))),
+        catch_up(backwards),
+        Message::Prepare(Prepare { ballot, first: Slot(u64::MAX) }),
+        Message::Forming(Forming {
+            members: vec![Member { replica: ReplicaId(1), disk: DiskId([1; 16]) }; 2],
+            formed: false,
+        }),
+    ];
+    for message in &impossible {
+        let result = encoded(&header::Header::of(message), &[]);
+        assert!(matches!(result, Err(FrameError::Bounds { .. })), "{result:?} of {message:?}");
+    }
+    let many = header::Header::CatchUp {
+        slots: Slots::new(Slot(0), Slot(CATCH_UP_SLOTS_MAX + 1)),
+        chosen: Slot(0),
+    };
+    assert_eq!(
+        encoded(&many, &[]),
+        Err(FrameError::Bounds { what: "a CatchUp of too many slots" })
+    );
+    let gone = Message::Fetched(Fetched { slot: Slot(1), proposal: None, chosen: Slot(1) });
+    assert_eq!(encoded(&header::Header::of(&gone), &[1]), Err(FrameError::Trailing { bytes: 1 }));
+    let chosen = Chosen { slot: Slot(1), ballot, entry: Entry::Noop, chosen: Slot(1) };
+    let broken = encoded(&header::Header::of(&Message::Chosen(chosen)), &[1, 2, 3]);
+    assert!(matches!(broken, Err(FrameError::Payload(_))), "{broken:?}");
+}
+
+#[test]
+fn an_overlong_catch_up_is_shortened_when_it_is_sent() {
+    let slots = Slots::new(Slot(5), Slot(u64::MAX / 4));
+    let frame = frame_of(&Message::CatchUp(CatchUp { slots, chosen: Slot(5) }));
+    let slots = Slots::new(Slot(5), Slot(5 + CATCH_UP_SLOTS_MAX));
+    let expected = Message::CatchUp(CatchUp { slots, chosen: Slot(5) });
+    assert_eq!(decode(CLUSTER, frame), Ok((peer(1), Body::Message(expected))));
+}
+
+#[test]
+#[should_panic(expected = "an Accepted of no slots")]
+fn a_message_that_no_peer_would_take_is_not_sent() {
+    let slots = Slots::new(Slot(1), Slot(1));
+    frame_of(&Message::Accepted(Accepted { ballot: Ballot::ZERO, slots, chosen: Slot(0) }));
+}
+
+#[test]
+fn fragments_that_contradict_themselves_are_refused() {
+    let good = Fragment {
+        to: ReplicaId(2),
+        number: 7,
+        oldest: 6,
+        total_bytes: 1000,
+        piece_bytes: 300,
+        index: 3,
+        bytes: Bytes::from_static(&[1; 100]),
+    };
+    let decoded = |fragment: &Fragment| {
+        let mut buffer = Vec::new();
+        encode_fragment(CLUSTER, peer(1), fragment, &mut buffer);
+        decode(CLUSTER, Bytes::from(buffer))
+    };
+    assert_eq!(decoded(&good), Ok((peer(1), Body::Fragment(good.clone()))));
+    let changes: [fn(&mut Fragment); 11] = [
+        |f| f.total_bytes = 0,
+        |f| f.total_bytes = 999,
+        |f| f.total_bytes = u32::MAX,
+        |f| f.total_bytes = FRAME_BYTES_MAX as u32 + 1,
+        |f| f.piece_bytes = 0,
+        |f| f.piece_bytes = 255,
+        |f| f.piece_bytes = 1001,
+        |f| f.index = 4,
+        |f| f.index = u32::MAX,
+        |f| f.bytes = Bytes::new(),
+        |f| f.oldest = 8,
+    ];
+    for (i, change) in changes.into_iter().enumerate() {
+        let mut bad = good.clone();
+        change(&mut bad);
+        assert!(matches!(decoded(&bad), Err(FrameError::Bounds { .. })), "change {i}");
+    }
+}
+
+#[test]
+fn a_batch_stays_a_batch_and_a_noop_a_noop() {
+    let bytes = {
+        let mut batch = BatchBuilder::default();
+        let id = CommandId { replica: ReplicaId(1), incarnation: Incarnation(1), sequence: 0 };
+        batch.push(id, b"");
+        batch.build().map(|batch: Batch| batch.bytes().clone()).unwrap_or_default()
+    };
+    for payload in [Bytes::new(), bytes] {
+        let entry = Entry::from_payload(payload.clone()).unwrap();
+        let proposal = Some((Ballot::ZERO, entry));
+        let sent = Message::Fetched(Fetched { slot: Slot(1), proposal, chosen: Slot(0) });
+        assert_eq!(decode(CLUSTER, frame_of(&sent)), Ok((peer(1), Body::Message(sent))));
+    }
+}

@@ -120,7 +120,7 @@ fn batches_of_claimed_counts() {
 fn random_headers() {
     let mut random = Rand32::new(11);
     for _ in 0..50_000 {
-        let mut header = vec![random.rand_range(0..17) as u8];
+        let mut header = vec![random.rand_range(0..18) as u8];
         for _ in 0..random.rand_range(0..60) {
             // Long and short varints.
             let byte = random.rand_u32() as u8;
@@ -147,7 +147,7 @@ fn fragments_of_claimed_totals() {
     for replica in 100..200 {
         for number in 0..32 {
             // Fragment: to replica 2, its number, the oldest, total, piece, index 0.
-            let mut header = vec![15, 2, number, 0];
+            let mut header = vec![16, 2, number, 0];
             varint(FRAME_BYTES_MAX, &mut header);
             varint(1000, &mut header);
             header.push(0);

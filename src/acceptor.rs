@@ -226,3 +226,6 @@ impl Acceptor {
         pages
     }
 }
+
+#[cfg(test)]
+mod tests;

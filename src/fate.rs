@@ -65,3 +65,6 @@ impl Fates {
             .then(|| first.sequence..first.sequence + u64::from(count))
     }
 }
+
+#[cfg(test)]
+mod tests;

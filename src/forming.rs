@@ -155,3 +155,6 @@ impl Forming {
         self.names.iter().copied().filter(|id| *id != self.me.replica).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

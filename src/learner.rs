@@ -317,3 +317,6 @@ impl Learner {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

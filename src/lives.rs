@@ -43,3 +43,6 @@ impl Lives {
         self.latest.get(&of).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,3 +255,6 @@ fn record_bytes(record: &Record) -> usize {
             Record::Promised { .. } | Record::Formed => 0,
         }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

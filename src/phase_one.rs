@@ -292,3 +292,6 @@ impl PhaseOne {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

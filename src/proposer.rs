@@ -449,3 +449,6 @@ impl Leading {
 fn everyone(membership: &Membership) -> Replicas {
     membership.members().iter().map(|member| member.replica).collect()
 }
+
+#[cfg(test)]
+mod tests;

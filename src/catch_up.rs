@@ -106,13 +106,19 @@ impl CatchUp {
         let after_last = ahead().filter(|(id, _)| self.last.is_some_and(|last| *id > last)).min();
         let Some((to, mark)) = after_last.or_else(|| ahead().min()) else { return };
         self.page_slots = self.page_slots.max(PAGE_SLOTS_MIN);
-        let end = missing.end.min(mark).min(missing.start.plus(self.page_slots));
+        // A hole is filled beside the pages of the open end. What comes of it stays filled, so its
+        // pages need not come whole.
+        let is_hole = missing.start < chosen;
+        let page_slots = if is_hole { PAGE_SLOTS_MAX } else { self.page_slots };
+        let end = missing.end.min(mark).min(missing.start.plus(page_slots));
         let slots = Slots::new(missing.start, end);
         self.last = Some(to);
-        // A hole is filled beside the pages of the open end.
-        if slots.start >= chosen {
+        if !is_hole {
             self.asked = Some(slots);
         }
         out.send_one(to, Request { slots, chosen });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What is asked of the peers' logs, when, and of whom.
+
+use super::*;
+use crate::message::Message;
+use crate::outbox::tests::{drain, id, outbox, slots};
+
+/// What was asked since the last look: of whom, and which slots.
+fn asked(out: &mut Outbox) -> Option<(ReplicaId, Slots)> {
+    let mut sent = drain(out).sent;
+    assert!(sent.len() <= 1, "{sent:?}");
+    match sent.pop()? {
+        (to, Message::CatchUp(request)) => Some((to[0], request.slots)),
+        (_, other) => panic!("a {}", other.name()),
+    }
+}
+
+/// A replica that heard these marks, of members 2, 3, ...
+fn heard(marks: &[u64]) -> (CatchUp, Outbox) {
+    let mut catch_up = CatchUp::default();
+    (2..).zip(marks).for_each(|(name, mark)| catch_up.note(id(name), Slot(*mark), true));
+    (catch_up, outbox(1))
+}
+
+/// A tick of a replica whose mark is `chosen` and that lacks everything up to `end`.
+fn tick(catch_up: &mut CatchUp, chosen: u64, end: u64, out: &mut Outbox) {
+    let missing = (chosen < end).then(|| slots(chosen, end));
+    catch_up.on_tick(Slot(chosen), missing, None, out);
+}
+
+#[test]
+fn a_short_lag_that_ends_by_itself_asks_nobody() {
+    // The announcement came before the Accept: at the next tick the mark has moved on.
+    let (mut catch_up, mut out) = heard(&[5]);
+    catch_up.proceed(Slot(3), Some(slots(3, 5)), &mut out);
+    tick(&mut catch_up, 3, 5, &mut out);
+    tick(&mut catch_up, 4, 5, &mut out);
+    tick(&mut catch_up, 5, 5, &mut out);
+    assert_eq!(asked(&mut out), None);
+}
+
+#[test]
+fn a_lag_that_outlives_a_tick_is_asked_about() {
+    // Nothing has moved from one tick to the next: what is missing was lost on the way.
+    let (mut catch_up, mut out) = heard(&[5]);
+    tick(&mut catch_up, 3, 5, &mut out);
+    tick(&mut catch_up, 3, 5, &mut out);
+    assert_eq!(asked(&mut out), Some((id(2), slots(3, 5))));
+}
+
+#[test]
+fn a_long_lag_does_not_wait_for_the_tick() {
+    // A restarted replica is far behind: the first page is asked for at once, and only once.
+    let (mut catch_up, mut out) = heard(&[1000]);
+    for _ in 0..2 {
+        catch_up.proceed(Slot(0), Some(slots(0, 256)), &mut out);
+    }
+    assert_eq!(asked(&mut out), Some((id(2), slots(0, PAGE_SLOTS_MIN))));
+}
+
+#[test]
+fn pages_follow_one_another_and_grow_while_they_come_whole() {
+    // 4, 8, 16, ... up to the largest page; each one is asked for as soon as the last one has come.
+    let (mut catch_up, mut out) = heard(&[1000]);
+    let mut chosen = 0;
+    let mut pages = alloc::vec::Vec::new();
+    while chosen < 1000 {
+        let missing = slots(chosen, (chosen + 256).min(1000));
+        catch_up.proceed(Slot(chosen), Some(missing), &mut out);
+        let (_, page) = asked(&mut out).unwrap();
+        pages.push(page.len());
+        chosen = page.end.0;
+    }
+    assert_eq!(pages[..7], [4, 8, 16, 32, 64, 128, 128]);
+    assert_eq!(pages.iter().sum::<u64>(), 1000);
+}
+
+#[test]
+fn a_page_that_does_not_come_is_asked_of_another_and_shrinks() {
+    // Replica 2 is dead. Nothing moves from tick to tick: 3 is asked next, then 2 again; never for
+    // ever the same one.
+    let (mut catch_up, mut out) = heard(&[1000, 1000]);
+    catch_up.page_slots = 64;
+    catch_up.proceed(Slot(0), Some(slots(0, 256)), &mut out);
+    assert_eq!(asked(&mut out), Some((id(2), slots(0, 64))));
+    tick(&mut catch_up, 0, 256, &mut out);
+    assert_eq!(asked(&mut out), None);
+    for (to, page) in [(3, 32), (2, 16), (3, 8), (2, 4), (3, 4)] {
+        tick(&mut catch_up, 0, 256, &mut out);
+        assert_eq!(asked(&mut out), Some((id(to), slots(0, page))));
+    }
+}
+
+#[test]
+fn only_who_is_ahead_is_asked_and_only_for_what_it_has() {
+    // Replica 2 is as far behind, replica 3 has two of the slots.
+    let (mut catch_up, mut out) = heard(&[3, 5]);
+    for _ in 0..3 {
+        tick(&mut catch_up, 3, 100, &mut out);
+    }
+    assert_eq!(drain(&mut out).sent.len(), 2);
+    tick(&mut catch_up, 3, 100, &mut out);
+    assert_eq!(asked(&mut out), Some((id(3), slots(3, 5))));
+}
+
+#[test]
+fn a_mark_never_falls() {
+    // An old message overtaken by a newer one: the higher mark is the fact.
+    let (mut catch_up, _) = heard(&[9]);
+    catch_up.note(id(2), Slot(4), true);
+    assert_eq!((catch_up.mark(id(2)), catch_up.highest()), (Slot(9), Slot(9)));
+}
+
+#[test]
+fn strangers_take_no_members_place_and_little_memory() {
+    // A thousand names speak before replica 2 does: its mark is noted all the same.
+    let mut catch_up = CatchUp::default();
+    (100..1100).for_each(|name| catch_up.note(id(name), Slot(1), false));
+    catch_up.note(id(2), Slot(7), true);
+    assert_eq!(catch_up.mark(id(2)), Slot(7));
+    assert_eq!(catch_up.all().count(), 1 + STRANGERS_MAX);
+}
+
+#[test]
+fn a_hole_is_asked_about_until_it_is_filled() {
+    // Chosen slots below the mark that the log has lost; nothing else is missing. Pages of it are
+    // large, and ask one peer after the other.
+    let (mut catch_up, mut out) = heard(&[1000, 1000]);
+    for (to, start) in [(2, 10), (3, 10), (2, 100)] {
+        catch_up.on_tick(Slot(1000), None, Some(slots(start, 500)), &mut out);
+        assert_eq!(asked(&mut out), Some((id(to), slots(start, start + PAGE_SLOTS_MAX))));
+    }
+    catch_up.on_tick(Slot(1000), None, None, &mut out);
+    assert_eq!(asked(&mut out), None);
+}
+
+#[test]
+fn holes_and_the_open_end_take_turns() {
+    // Both are wanted: neither starves the other, and a question about a hole does not make the open
+    // page that is under way be asked for twice.
+    let (mut catch_up, mut out) = heard(&[1000]);
+    let hole = Some(slots(10, 20));
+    catch_up.proceed(Slot(500), Some(slots(500, 756)), &mut out);
+    assert_eq!(asked(&mut out), Some((id(2), slots(500, 504))));
+    catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, &mut out);
+    assert_eq!(asked(&mut out), Some((id(2), slots(10, 20))));
+    catch_up.proceed(Slot(500), Some(slots(500, 756)), &mut out);
+    assert_eq!(asked(&mut out), None);
+    let mut starts = alloc::vec::Vec::new();
+    for _ in 0..4 {
+        catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, &mut out);
+        starts.extend(asked(&mut out).map(|(_, page)| page.start.0));
+    }
+    assert_eq!(starts, [500, 10, 500, 10]);
+}

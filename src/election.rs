@@ -324,3 +324,6 @@ impl Election {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

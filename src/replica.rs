@@ -37,7 +37,7 @@ mod propose;
 mod status;
 
 /// After how many election timeouts without a chosen slot a leader gives up.
-const STUCK_TIMEOUTS: u32 = 20;
+const STUCK_TIMEOUTS: u32 = 100;
 
 /// How many bytes of entries one tick sends again.
 const RESEND_BYTES: usize = 1 << 20;

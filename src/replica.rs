@@ -301,6 +301,8 @@ impl Replica {
         self.out.event(Event::Preparing { ballot });
         self.proposer.prepare(ballot, self.learner.chosen(), membership, &mut self.out);
         self.resend_at = Some(now.after(self.resend_interval()));
+        // Whatever was or was not chosen before is no fault of this attempt.
+        self.moved = (self.learner.chosen(), now);
     }
 
     /// Neither prepares nor leads any more. What was queued was never proposed.
@@ -449,3 +451,6 @@ impl Replica {
         self.config.election_timeout / 2
     }
 }
+
+#[cfg(test)]
+mod tests;

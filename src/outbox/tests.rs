@@ -93,9 +93,9 @@ pub(crate) fn outbox(name: u32) -> Outbox {
     Outbox::new(id(name), Lsn::ZERO, Slot::ZERO)
 }
 
-pub(crate) fn drain(out: &mut Outbox) -> Drained {
+pub(crate) fn sorted(outputs: impl IntoIterator<Item = Output>) -> Drained {
     let mut drained = Drained::default();
-    while let Some(output) = out.poll() {
+    for output in outputs {
         match output {
             Output::Persist { record, .. } => drained.records.push(record),
             Output::Send { to, message } => drained.sent.push((to.iter().collect(), message)),
@@ -103,6 +103,11 @@ pub(crate) fn drain(out: &mut Outbox) -> Drained {
             other => drained.other.push(other),
         }
     }
+    drained
+}
+
+pub(crate) fn drain(out: &mut Outbox) -> Drained {
+    let mut drained = sorted(core::iter::from_fn(|| out.poll()));
     drained.own.extend(core::iter::from_fn(|| out.next_for_me()));
     drained
 }

@@ -3,7 +3,7 @@
 //! A Promise carries ballots, not values: since a ballot and a slot name one entry (invariant I2),
 //! that is enough to decide, and the candidate fetches only entries that it does not hold.
 //!
-//! Phase 1 is decided slot by slot over *any* set of Promises of the ballot that is a prepare quorum
+//! Phase 1 is judged slot by slot over *any* set of Promises of the ballot that is a prepare quorum
 //! and covers the slot. It need not be the first such set, nor the same for two slots: whoever
 //! reports an entry that cannot be had any more is left out once others make a quorum without it.
 

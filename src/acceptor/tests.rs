@@ -136,7 +136,7 @@ fn a_repeated_accept_is_answered_again_and_waits_like_the_first() {
 #[test]
 fn a_late_page_is_refused_once_more_was_promised() {
     // Four ballots: x accepted at 1, 2 promised, y accepted at 3 over x. A page for 2 made now could
-    // only leave y out and say "nothing": a Nack instead, so that I5 is not decided on it.
+    // only leave y out and say "nothing": a Nack instead, so that I5 does not rest on it.
     let (mut acceptor, mut out) = with(&[(0, ballot(1, 1), "x")]);
     prepare(&mut acceptor, ballot(2, 2), 0, &mut out);
     assert_eq!(accept(&mut acceptor, ballot(3, 1), 0, "y", &mut out), Ok(()));

@@ -94,7 +94,7 @@ fn any_quorum_will_do_not_only_the_first() {
 
 #[test]
 fn of_all_quorums_the_one_with_the_lowest_bound_is_taken_slot_by_slot() {
-    // Slot 0 is decided by replicas 1 and 2, slot 1 by 2 and 3: the quorums need not be the same.
+    // Slot 0 is freed by replicas 1 and 2, slot 1 by 2 and 3: the quorums need not be the same.
     let (one, two, three) = (
         promise(0, &[(1, ballot(5, 1))], &[]),
         promise(0, &[], &[]),

@@ -449,22 +449,23 @@ fn the_log_below_the_mark_is_served_and_no_more() {
 }
 
 #[test]
-fn a_chosen_slot_beyond_the_window_heals_nothing() {
-    // It is not learned, so what the disk lost is as unknown as before (I10).
+fn what_is_learned_heals_what_the_disk_lost_there_and_nowhere_else() {
+    // Slots 1 and 2 were lost; 1 comes out of a peer's log. 2 is as unknown as before (I10), until the
+    // mark passes it.
     let mut log = recovered(1);
     (log.promised, log.last) = (ballot(2, 2), Lsn(3));
-    log.faulty = vec![run(1, 2, ballot(2, 2))];
+    log.faulty = vec![run(1, 3, ballot(2, 2))];
     let mut alone = Alone::start(log);
-    let chosen = |slot| Chosen {
-        slot: Slot(slot),
-        ballot: ballot(2, 2),
-        entry: entry("x"),
-        chosen: Slot(slot + 1),
+    let mut learn = |slot| {
+        let slot = Slot(slot);
+        let chosen = Chosen { slot, ballot: ballot(2, 2), entry: entry("x"), chosen: Slot(3) };
+        let events = alone.hear(2, chosen).events;
+        (events, alone.replica.status().faulty_slots)
     };
-    alone.hear(2, chosen(ALPHA + 1));
-    assert_eq!(alone.replica.status().faulty_slots, 1);
-    let drained = alone.hear(2, chosen(1));
-    assert_eq!(drained.events, [Event::Healed { slot: Slot(1) }]);
+    assert_eq!(learn(1), (vec![Event::Healed { slot: Slot(1) }], 1));
+    assert_eq!(learn(1 + ALPHA), (vec![], 1));
+    assert_eq!(learn(0), (vec![], 1));
+    assert_eq!(learn(2), (vec![Event::Healed { slot: Slot(2) }], 0));
 }
 
 #[test]

@@ -135,8 +135,8 @@ fn a_repeated_accept_is_answered_again_and_waits_like_the_first() {
 
 #[test]
 fn a_late_page_is_refused_once_more_was_promised() {
-    // Four ballots: x accepted at 1, 2 promised, y accepted at 3 over x. A page for 2 made now could
-    // only leave y out and say "nothing": a Nack instead, so that I5 does not rest on it.
+    // Four ballots: x accepted at 1, 2 promised, y accepted at 3 over x. A page for 2 made now
+    // could only leave y out and say "nothing": a Nack instead, so that I5 does not rest on it.
     let (mut acceptor, mut out) = with(&[(0, ballot(1, 1), "x")]);
     prepare(&mut acceptor, ballot(2, 2), 0, &mut out);
     assert_eq!(accept(&mut acceptor, ballot(3, 1), 0, "y", &mut out), Ok(()));
@@ -229,7 +229,8 @@ fn settled_slots_are_told_as_chosen_never_as_nothing() {
 
 #[test]
 fn a_promise_speaks_of_the_slots_that_were_asked_about() {
-    // First 2: slot 0 is not asked about. First far above everything: an empty last page from there.
+    // First 2: slot 0 is not asked about. First far above everything: an empty last page from
+    // there.
     let (mut acceptor, mut out) = with(&[(0, ballot(1, 1), "x"), (3, ballot(1, 1), "y")]);
     let pages = pages_for(&mut acceptor, ballot(2, 2), 2, &mut out);
     assert_eq!(pages[0].slots, slots(2, 4));

@@ -135,8 +135,8 @@ fn a_hole_is_asked_about_until_it_is_filled() {
 
 #[test]
 fn holes_and_the_open_end_take_turns() {
-    // Both are wanted: neither starves the other, and a question about a hole does not make the open
-    // page that is under way be asked for twice.
+    // Both are wanted: neither starves the other, and a question about a hole does not make the
+    // open page that is under way be asked for twice.
     let (mut catch_up, mut out) = heard(&[1000]);
     let hole = Some(slots(10, 20));
     catch_up.proceed(Slot(500), Some(slots(500, 756)), &mut out);

@@ -112,8 +112,8 @@ fn early_ticks_do_nothing() {
 
 #[test]
 fn a_replica_without_a_leader_asks_before_it_tries() {
-    // The question goes to the others, says how far the log is chosen, and changes no state: nothing
-    // is written, no ballot is named.
+    // The question goes to the others, says how far the log is chosen, and changes no state:
+    // nothing is written, no ballot is named.
     let (mut bench, _) = Bench::canvassing(3, 1);
     let canvass = Canvass { sequence: 1, chosen: Slot(4) };
     let drained = drain(&mut bench.out);
@@ -124,8 +124,8 @@ fn a_replica_without_a_leader_asks_before_it_tries() {
 
 #[test]
 fn it_tries_with_yes_from_a_quorum_itself_included() {
-    // Five members: yes from two others. No's, doubles, strangers and answers to an earlier question
-    // do not count.
+    // Five members: yes from two others. No's, doubles, strangers and answers to an earlier
+    // question do not count.
     let (mut bench, _) = Bench::canvassing(5, 1);
     for (from, sequence, yes) in [(2, 1, true), (2, 1, true), (3, 1, false), (3, 0, true)] {
         assert_eq!(bench.answer(from, sequence, yes, 0), Verdict::Stay, "{from} {yes}");
@@ -273,8 +273,8 @@ fn a_lone_member_leads_for_ever() {
 
 #[test]
 fn a_refusal_makes_a_follower_with_a_fresh_timer() {
-    // It does not try again at once: that gains nothing. The random part grows with the failures, at
-    // most fourfold.
+    // It does not try again at once: that gains nothing. The random part grows with the failures,
+    // at most fourfold.
     let mut bench = Bench::leading(3);
     for failures in 1..50 {
         let now = at(1000 * failures);

@@ -87,7 +87,8 @@ fn a_slot_where_nothing_was_proposed_has_nothing_to_tell() {
 
 #[test]
 fn only_commands_taken_in_here_are_told_of() {
-    // A batch with another replica's commands beside ours: theirs are skipped, ours keep their index.
+    // A batch with another replica's commands beside ours: theirs are skipped, ours keep their
+    // index.
     let mixed = batch(&[(2, 1, 5), (2, 1, 6), (1, 1, 7)]);
     let mut fates = fates();
     fates.propose(Slot(4), mixed.clone());

@@ -120,8 +120,8 @@ fn a_wiped_replica_stops_when_it_hears_of_its_old_disk() {
 
 #[test]
 fn a_replica_that_lost_its_list_does_not_form_again() {
-    // 2 is formed with this very disk, so this disk had told the list; yet its directory holds none:
-    // it is an older copy, and has forgotten promises too (I1).
+    // 2 is formed with this very disk, so this disk had told the list; yet its directory holds
+    // none: it is an older copy, and has forgotten promises too (I1).
     let (mut copy, mut out) = (fresh(1), outbox(1));
     let (judged, drained) = hear(&mut copy, &[(peer(2, 2), told(members(3), true))], &mut out);
     assert_eq!(judged, Err(HaltReason::ListLost { peer: id(2) }));

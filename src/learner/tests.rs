@@ -129,7 +129,8 @@ fn a_run_teaches_slots_above_the_mark_out_of_order() {
 #[test]
 fn catch_up_keeps_the_ballot_that_came_with_the_entry() {
     // Five replicas: this one accepted x at 1; y was chosen at 2, and comes by catch-up with its
-    // ballot. If it announced its own 1 from then on, another that holds x at 1 would deliver x (I6).
+    // ballot. If it announced its own 1 from then on, another that holds x at 1 would deliver x
+    // (I6).
     let (mut learner, mut out) = (Learner::new(10), outbox(1));
     let mine = held(ballot(1, 1), "x");
     let judged = learner.learn(Slot(0), ballot(2, 2), entry("y"), Some(&mine), &mut out);
@@ -221,8 +222,8 @@ fn slots_are_chosen_in_any_order_and_delivered_in_slot_order() {
 
 #[test]
 fn what_the_machine_has_no_room_for_is_left_in_the_log() {
-    // Two at once, no more: 0 and 1 are delivered, 2 to 5 are read from the log as the machine goes on
-    // (I7, I8). Not slot by slot: at least half of the room.
+    // Two at once, no more: 0 and 1 are delivered, 2 to 5 are read from the log as the machine goes
+    // on (I7, I8). Not slot by slot: at least half of the room.
     let (mut learner, mut out) = (Learner::new(2), outbox(1));
     learn_all(&mut learner, 6, ballot(1, 1), &mut out);
     learner.deliver_from_log(&mut out);
@@ -240,7 +241,8 @@ fn what_the_machine_has_no_room_for_is_left_in_the_log() {
 
 #[test]
 fn no_more_is_applied_than_was_delivered() {
-    // A driver that tells too high a mark is cut to what it was given; an old mark does nothing (I8).
+    // A driver that tells too high a mark is cut to what it was given; an old mark does nothing
+    // (I8).
     let (mut learner, mut out) = (Learner::new(10), outbox(1));
     learn_all(&mut learner, 3, ballot(1, 1), &mut out);
     learner.handle_applied(Slot(90));
@@ -300,7 +302,8 @@ fn the_runs_that_are_remembered_are_bounded() {
 
 #[test]
 fn after_a_restart_everything_is_delivered_anew_out_of_the_log() {
-    // The mark, the runs and what was learned ahead are remembered; the machine starts from nothing.
+    // The mark, the runs and what was learned ahead are remembered; the machine starts from
+    // nothing.
     let mut log = recovered(1);
     log.chosen = Slot(3);
     log.runs = vec![run(0, 3, ballot(2, 2))];
@@ -337,8 +340,8 @@ fn delivery_stops_at_a_hole_until_it_is_filled() {
 
 #[test]
 fn what_is_missing_ends_at_what_is_known_and_at_the_window() {
-    // Known: 2. Missing up to 9: 0 and 1. With nothing known: up to the window's end. Behind nobody:
-    // nothing.
+    // Known: 2. Missing up to 9: 0 and 1. With nothing known: up to the window's end. Behind
+    // nobody: nothing.
     let (mut learner, mut out) = (Learner::new(10), outbox(1));
     assert_eq!(learner.missing(Slot(0)), None);
     assert_eq!(learner.missing(Slot(9000)), Some(slots(0, ALPHA)));

@@ -37,7 +37,8 @@ fn the_starts_of_different_members_are_apart() {
 
 #[test]
 fn strangers_are_let_through_and_not_remembered() {
-    // Dropping them can lock a changed cluster out; remembering them would let them fill the memory.
+    // Dropping them can lock a changed cluster out; remembering them would let them fill the
+    // memory.
     let (members, mut lives) = (membership(3), Lives::default());
     let before = lives.clone();
     for name in 10..1000 {

@@ -184,7 +184,8 @@ fn with_everything_on_disk_nothing_waits() {
 
 #[test]
 fn a_message_waits_for_every_record_appended_before_it() {
-    // Two records, then an answer: the first sync covers only one of them, so the answer stays (I4).
+    // Two records, then an answer: the first sync covers only one of them, so the answer stays
+    // (I4).
     let mut out = outbox(1);
     out.persist(Record::Promised { ballot: ballot(1, 2) });
     out.persist(Record::Formed);
@@ -307,7 +308,8 @@ fn votes_that_do_not_belong_together_stay_apart() {
 
 #[test]
 fn the_durable_mark_is_a_low_water_mark() {
-    // An old mark does nothing, one above what was asked for is the driver's mistake and refused (I8).
+    // An old mark does nothing, one above what was asked for is the driver's mistake and refused
+    // (I8).
     let mut out = outbox(1);
     out.persist(Record::Formed);
     out.persist(Record::Formed);
@@ -352,8 +354,8 @@ fn each_record_carries_the_chosen_mark_of_its_time_and_number() {
 
 #[test]
 fn a_disk_that_hangs_does_not_fill_the_memory() {
-    // The same question again and again while one sync does not end: the votes that wait are bounded.
-    // Nacks go on, and so does everything once the disk has moved.
+    // The same question again and again while one sync does not end: the votes that wait are
+    // bounded. Nacks go on, and so does everything once the disk has moved.
     let mut out = outbox(3);
     out.persist(Record::Promised { ballot: ballot(1, 1) });
     for _ in 0..10_000 {

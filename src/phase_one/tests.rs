@@ -163,7 +163,8 @@ fn a_chosen_mark_on_a_later_page_overrules_an_earlier_report() {
 
 #[test]
 fn a_report_at_the_candidates_own_ballot_is_its_own_proposal_and_says_nothing() {
-    // It proposed before this page came. What was reported before counts, what comes after does not.
+    // It proposed before this page came. What was reported before counts, what comes after does
+    // not.
     let own = promise(0, &[(0, mine())], &[]);
     assert_eq!(finding(3, &[own.clone(), nothing()]), Finding::Free);
     let mut phase_one = heard(&[has(2), nothing()]);
@@ -198,9 +199,10 @@ fn a_lost_acceptance_counts_beside_a_report_at_its_bound_or_higher() {
 
 #[test]
 fn the_bound_of_a_lost_acceptance_is_an_upper_one() {
-    // Four ballots: F accepted v at 1 and 3, Z too, so v is chosen; Y accepted w at 2. F's disk loses
-    // it. If F told a *lower* bound, 1, then Y's 2 would let it count, and w be chosen as well. F tells
-    // the highest ballot that it can have been, 3: with Y alone it counts nothing (I10).
+    // Four ballots: F accepted v at 1 and 3, Z too, so v is chosen; Y accepted w at 2. F's disk
+    // loses it. If F told a *lower* bound, 1, then Y's 2 would let it count, and w be chosen as
+    // well. F tells the highest ballot that it can have been, 3: with Y alone it counts nothing
+    // (I10).
     assert_eq!(finding(3, &[lost(3), has(2)]), Finding::Open);
     assert_eq!(finding(3, &[lost(3), has(2), has(3)]), adopt(3));
 }
@@ -214,8 +216,8 @@ fn one_lost_acceptance_does_not_bear_witness_for_another() {
 
 #[test]
 fn a_lost_acceptance_needs_another_member_as_its_witness() {
-    // Its page said 2; then it crashed, and its disk lost the slot. What it said before is no word of
-    // *another* member (I10).
+    // Its page said 2; then it crashed, and its disk lost the slot. What it said before is no word
+    // of *another* member (I10).
     let mut phase_one = heard(&[has(2), nothing()]);
     assert_eq!(phase_one.handle_promise(id(1), &lost(2)), Ok(()));
     assert_eq!(phase_one.finding(Slot(0), &membership(3)), Finding::Open);

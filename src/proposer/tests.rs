@@ -153,7 +153,8 @@ fn a_hole_is_filled_with_a_noop_and_a_report_is_fetched() {
 
 #[test]
 fn a_fetched_entry_is_proposed_once() {
-    // It comes twice, and a later Promise says that the slot was free: the first proposal stays (I2).
+    // It comes twice, and a later Promise says that the slot was free: the first proposal stays
+    // (I2).
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[(0, ballot(2, 2))])]);
     assert_eq!(bench.take_over(false), [fetch(0, ballot(2, 2))]);
     bench.fetched(0, Some((ballot(2, 2), entry("x"))));
@@ -215,8 +216,8 @@ fn of_fetched_entries_the_one_of_the_highest_ballot_is_kept() {
 
 #[test]
 fn a_slot_that_a_late_promise_closes_is_asked_about_again() {
-    // Everything is settled, when a doubled Prepare finds that replica 2's disk has lost slot 0 (I10).
-    // The leader may not use the slot, and asks replica 3, which frees it.
+    // Everything is settled, when a doubled Prepare finds that replica 2's disk has lost slot 0
+    // (I10). The leader may not use the slot, and asks replica 3, which frees it.
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[])]);
     let faulty = vec![run(0, 1, ballot(2, 2))];
     bench.hear(2, &Promise { faulty, slots: slots(0, 1), ..promise(0, &[]) });
@@ -232,7 +233,8 @@ fn a_slot_that_a_late_promise_closes_is_asked_about_again() {
 
 #[test]
 fn any_replica_may_answer_a_fetch_with_any_ballot_in_between() {
-    // Asked for 2 or higher; somebody who never promised holds 4: nothing was chosen in between (I5).
+    // Asked for 2 or higher; somebody who never promised holds 4: nothing was chosen in between
+    // (I5).
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[(0, ballot(2, 2))])]);
     bench.fetched(0, Some((ballot(4, 3), entry("w"))));
     assert_eq!(bench.take_over(false), [accept(0, entry("w"))]);
@@ -240,8 +242,8 @@ fn any_replica_may_answer_a_fetch_with_any_ballot_in_between() {
 
 #[test]
 fn a_reporter_whose_entry_cannot_be_had_is_left_out() {
-    // Replica 2 reported x and died. With the first quorum alone this leader is stuck; the Promise of
-    // replica 3, asked again at the same ballot, makes a quorum without it.
+    // Replica 2 reported x and died. With the first quorum alone this leader is stuck; the Promise
+    // of replica 3, asked again at the same ballot, makes a quorum without it.
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[(0, ballot(2, 2))])]);
     assert_eq!(bench.take_over(false), [fetch(0, ballot(2, 2))]);
     let asked = bench.send_again(&[], 1000);
@@ -281,7 +283,8 @@ fn without_the_one_that_said_chosen_the_others_decide() {
 
 #[test]
 fn what_is_sent_again_is_the_same_to_the_byte_and_only_to_the_silent() {
-    // Replica 2 has voted for slot 0, nobody for slot 1. The entries are those of the first time (I2).
+    // Replica 2 has voted for slot 0, nobody for slot 1. The entries are those of the first time
+    // (I2).
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[])]);
     for command in [b"a", b"b"] {
         bench.proposer.enqueue(command);
@@ -376,7 +379,8 @@ fn commands_gather_to_batches_and_a_long_one_has_its_own() {
 
 #[test]
 fn a_deposed_leader_gives_back_what_it_never_proposed_and_no_more() {
-    // Command 0 is proposed: its fate is open. 1 and 2 never were, and are certain not to be applied.
+    // Command 0 is proposed: its fate is open. 1 and 2 never were, and are certain not to be
+    // applied.
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[])]);
     bench.proposer.enqueue(b"a");
     bench.propose_next().unwrap();

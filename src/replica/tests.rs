@@ -166,8 +166,8 @@ fn a_restarted_replica_leads_at_no_ballot_of_an_earlier_life() {
 
 #[test]
 fn the_own_vote_counts_after_the_own_sync() {
-    // Accept leaves at once. With the vote of 2 and its own, which is not on disk, nothing is chosen
-    // yet: a crash would take it back (I4).
+    // Accept leaves at once. With the vote of 2 and its own, which is not on disk, nothing is
+    // chosen yet: a crash would take it back (I4).
     let mut alone = Alone::start(recovered(1));
     let leader = alone.lead();
     let proposed = alone.propose(b"x");
@@ -263,7 +263,8 @@ fn a_refused_accept_still_teaches_what_is_chosen() {
 
 #[test]
 fn the_mark_of_an_accept_moves_the_window_for_its_own_slot() {
-    // Slot ALPHA has a place only once slot 0 is passed, and this very message says that it is chosen.
+    // Slot ALPHA has a place only once slot 0 is passed, and this very message says that it is
+    // chosen.
     let mut alone = Alone::start(recovered(1));
     let leader = ballot(2, 2);
     alone.hear(2, accept(leader, 0, "x", Announcement::default()));
@@ -418,8 +419,8 @@ fn a_replica_alone_needs_nobody() {
 
 #[test]
 fn a_new_leader_has_its_whole_time_to_get_something_chosen() {
-    // It waited ten seconds for a quorum, then led. That nothing was chosen until then is no reason to
-    // give up at the first look; that nothing is chosen for long while it leads, is.
+    // It waited ten seconds for a quorum, then led. That nothing was chosen until then is no reason
+    // to give up at the first look; that nothing is chosen for long while it leads, is.
     let mut alone = Alone::start(recovered(1));
     alone.now = Instant::from_millis(10_000);
     let ballot = alone.lead();
@@ -450,8 +451,8 @@ fn the_log_below_the_mark_is_served_and_no_more() {
 
 #[test]
 fn what_is_learned_heals_what_the_disk_lost_there_and_nowhere_else() {
-    // Slots 1 and 2 were lost; 1 comes out of a peer's log. 2 is as unknown as before (I10), until the
-    // mark passes it.
+    // Slots 1 and 2 were lost; 1 comes out of a peer's log. 2 is as unknown as before (I10), until
+    // the mark passes it.
     let mut log = recovered(1);
     (log.promised, log.last) = (ballot(2, 2), Lsn(3));
     log.faulty = vec![run(1, 3, ballot(2, 2))];

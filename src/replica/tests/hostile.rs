@@ -204,8 +204,8 @@ fn the_same_inputs_give_the_same_outputs() {
 
 #[test]
 fn a_flood_does_not_fill_the_memory() {
-    // The disk hangs; the same questions come ten thousand times. What waits is bounded, and when the
-    // disk moves the replica goes on.
+    // The disk hangs; the same questions come ten thousand times. What waits is bounded, and when
+    // the disk moves the replica goes on.
     let mut alone = Alone::start(recovered(1));
     for _ in 0..10_000 {
         alone.hear(2, Prepare { ballot: ballot(1, 2), first: Slot(0) });

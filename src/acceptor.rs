@@ -5,11 +5,11 @@
 //! - Prepare(b): *promise* to accept nothing below b, and tell what was accepted already;
 //! - Accept(b, slot, entry): *accept*, unless a higher ballot was promised.
 //!
-//! It is the only role whose state must survive a crash. It asks the outbox to write a record before
-//! it answers; the outbox keeps the answer back until that record is on disk (invariant I4).
+//! It is the only role whose state must survive a crash. It asks the outbox to write a record
+//! before it answers; the outbox keeps the answer back until that record is on disk (invariant I4).
 //!
-//! It keeps only open slots: those at or above the chosen mark. Below the mark every slot is chosen,
-//! which is all that anybody needs to hear from an acceptor.
+//! It keeps only open slots: those at or above the chosen mark. Below the mark every slot is
+//! chosen, which is all that anybody needs to hear from an acceptor.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -5,9 +5,9 @@
 //!
 //! 1. A follower's timer is reset by a valid Heartbeat and by giving a Promise, by nothing else.
 //! 2. A leader that has not heard answers from an accept quorum for a timeout steps down.
-//! 3. A replica without a leader for a random time of one to one and a half timeouts *canvasses*: it
-//!    asks whether it should try. That changes no state, so an unlucky replica disturbs nobody. The
-//!    answer is no from whoever leads or has heard its leader within the timeout.
+//! 3. A replica without a leader for a random time of one to one and a half timeouts *canvasses*:
+//!    it asks whether it should try. That changes no state, so an unlucky replica disturbs nobody.
+//!    The answer is no from whoever leads or has heard its leader within the timeout.
 //! 4. It prepares only with yes from a prepare and an accept quorum, at a round above every promise
 //!    that it was told.
 //! 5. A Nack with a higher ballot makes a candidate or leader a follower with a fresh random timer.

@@ -1,7 +1,7 @@
 //! The lives of the members: on which disk each one is, and in which of its starts.
 //!
-//! What an earlier start sent may still be under way, and a wiped or copied directory may speak under
-//! a member's name. Neither may be taken for the member.
+//! What an earlier start sent may still be under way, and a wiped or copied directory may speak
+//! under a member's name. Neither may be taken for the member.
 
 use alloc::collections::BTreeMap;
 

@@ -170,8 +170,8 @@ impl Replica {
     }
 
     /// Hears that every record up to `upto` is on disk. A low-water mark: with several syncs under
-    /// way the driver tells the unbroken prefix. A mark that was told before does nothing, one above
-    /// what was asked for is refused with [`Event::PersistedTooFar`].
+    /// way the driver tells the unbroken prefix. A mark that was told before does nothing, one
+    /// above what was asked for is refused with [`Event::PersistedTooFar`].
     ///
     /// There is no call for a failed sync: the driver then never turns this replica again, and what
     /// waited for the disk is never sent.

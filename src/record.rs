@@ -120,6 +120,10 @@ impl Recovered {
         if !self.holes.iter().all(|hole| hole.end <= self.chosen) {
             return Err("a hole lies above the chosen mark");
         }
+        let me = Member { replica: self.me.replica, disk: self.me.disk };
+        if (self.formed || !self.members.is_empty()) && !self.members.contains(&me) {
+            return Err("the list of members lacks this replica on this disk");
+        }
         Ok(())
     }
 }

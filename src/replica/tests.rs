@@ -483,11 +483,14 @@ fn a_mark_on_disk_beyond_what_was_asked_for_is_the_drivers_mistake() {
 
 #[test]
 fn a_log_that_contradicts_itself_is_refused() {
-    // Accepted outside the window, or above the promise: neither may become a panic later.
+    // Accepted outside the window, or above the promise, would become a panic later; formed without
+    // a list, or with another disk's, a replica that waits for ever, or votes for another.
     let far = |log: &mut Recovered| log.accepted = vec![(Slot(ALPHA), Ballot::ZERO, entry("x"))];
     let high = |log: &mut Recovered| log.accepted = vec![(Slot(0), ballot(1, 1), entry("x"))];
     let hole = |log: &mut Recovered| log.holes = vec![slots(0, 1)];
-    let changes: [&dyn Fn(&mut Recovered); 3] = [&far, &high, &hole];
+    let none = |log: &mut Recovered| log.members = Vec::new();
+    let other = |log: &mut Recovered| log.me = peer(1, 11);
+    let changes: [&dyn Fn(&mut Recovered); 5] = [&far, &high, &hole, &none, &other];
     for change in changes {
         let mut log = recovered(1);
         change(&mut log);

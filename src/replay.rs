@@ -3,7 +3,7 @@
 //! Every log does this at its start, on disk or simulated; only reading and judging the bytes
 //! differs.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::ballot::Ballot;
@@ -19,14 +19,16 @@ pub struct Replay {
     formed: bool,
     promised: Ballot,
     chosen: Slot,
-    /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of
-    /// them.
+    /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of them.
     runs: Vec<Run>,
     holes: BTreeMap<Slot, ()>,
     accepted: BTreeMap<Slot, (Ballot, Entry)>,
     learned: BTreeMap<Slot, (Ballot, Entry)>,
     /// Lost acceptances, with the exact ballot where it is known to be the newest.
     faulty: BTreeMap<Slot, Option<Ballot>>,
+    /// Slots at or above the mark that may have been learned, and the entry lost since: what was
+    /// accepted there need not be what was chosen.
+    unlearned: BTreeSet<Slot>,
     last: Lsn,
 }
 
@@ -46,6 +48,7 @@ impl Replay {
             }
             Record::Chosen { slot, ballot, entry } => {
                 self.faulty.remove(&slot);
+                self.unlearned.remove(&slot);
                 self.holes.remove(&slot);
                 if slot >= self.chosen {
                     self.learned.entry(slot).or_insert((ballot, entry));
@@ -68,7 +71,8 @@ impl Replay {
         // Only slots near the old mark can be held; the rest of a long gap is holes.
         for slot in Slots::new(self.chosen, chosen).iter() {
             self.faulty.remove(&slot);
-            let accepted = self.accepted.remove(&slot);
+            let unlearned = self.unlearned.remove(&slot);
+            let accepted = self.accepted.remove(&slot).filter(|_| !unlearned);
             match self.learned.remove(&slot).or(accepted) {
                 Some((ballot, _)) => Run::push(&mut self.runs, slot, ballot),
                 None => {
@@ -85,14 +89,18 @@ impl Replay {
     }
 
     /// Notes that the record of this slot is lost. `newest` is the exact ballot in which the slot
-    /// was accepted, given only where a second copy proves that it is the newest.
+    /// was accepted, given only where a second copy proves that it is the newest, and that what is
+    /// lost is no learned entry.
     pub fn lose(&mut self, slot: Slot, newest: Option<Ballot>) {
         if slot < self.chosen {
             self.holes.insert(slot, ());
-        } else {
+        } else if !self.learned.contains_key(&slot) {
+            // An entry that is known chosen outranks whatever was accepted.
             self.accepted.remove(&slot);
-            self.learned.remove(&slot);
             self.faulty.insert(slot, newest);
+            if newest.is_none() {
+                self.unlearned.insert(slot);
+            }
         }
     }
 
@@ -112,6 +120,17 @@ impl Replay {
     #[must_use]
     pub fn last(&self) -> Lsn {
         self.last
+    }
+
+    /// Counts a record that is lost, so that its number is not given to another.
+    pub fn raise_last(&mut self, lsn: Lsn) {
+        self.last = self.last.max(lsn);
+    }
+
+    /// Whether the replica is formed.
+    #[must_use]
+    pub fn formed(&self) -> bool {
+        self.formed
     }
 
     /// The list of members so far; empty if there was none.
@@ -153,3 +172,6 @@ impl Replay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The simulated disk loses what it should, and nothing else.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn file(disk: &HeapMedium) -> Box<dyn MediumFile> {
+    let file = disk.create("a", 4096).unwrap();
+    file.sync().unwrap();
+    disk.sync_names().unwrap();
+    file
+}
+
+#[test]
+fn a_crash_keeps_what_was_synced_and_any_part_of_the_rest() {
+    let mut kept = BTreeSet::new();
+    for seed in 0..200 {
+        let disk = HeapMedium::new(1);
+        let file = file(&disk);
+        file.write_at(0, &[1; 1024]).unwrap();
+        file.sync().unwrap();
+        file.write_at(512, &[2; 1024]).unwrap();
+        disk.crash(seed);
+        let bytes = disk.file_bytes("a");
+        assert!(bytes[..512].iter().all(|byte| *byte == 1));
+        assert!(bytes[1536..].iter().all(|byte| *byte == 0));
+        // A sector is kept or lost as a whole.
+        let sectors = [(512, [1, 2]), (1024, [0, 2])].map(|(at, may)| {
+            let sector = &bytes[at..at + 512];
+            assert!(may.contains(&sector[0]) && sector.iter().all(|byte| *byte == sector[0]));
+            sector[0]
+        });
+        kept.insert(sectors);
+        assert!(file.sync().is_err(), "open files end with the process");
+    }
+    assert_eq!(kept.len(), 4, "every subset comes up");
+}
+
+#[test]
+fn names_survive_a_crash_in_their_order() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..100 {
+        let disk = HeapMedium::new(1);
+        file(&disk);
+        disk.create("b", 512).unwrap();
+        disk.rename("b", "c").unwrap();
+        disk.remove("a").unwrap();
+        disk.crash(seed);
+        seen.insert(disk.file_names());
+    }
+    let named = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let every = [named(&["a"]), named(&["a", "b"]), named(&["a", "c"]), named(&["c"])];
+    assert_eq!(seen, BTreeSet::from(every));
+}
+
+#[test]
+fn a_failed_sync_gives_up_what_a_later_one_does_not_write() {
+    let disk = HeapMedium::new(1);
+    let file = file(&disk);
+    file.write_at(0, &[1; 512]).unwrap();
+    disk.inject(Fault::Sync { after: 0 });
+    assert!(file.sync().is_err());
+    file.write_at(512, &[2; 512]).unwrap();
+    file.sync().unwrap();
+    assert_eq!(disk.file_bytes("a")[0], 1, "it is still seen");
+    disk.kill();
+    assert_eq!(disk.file_bytes("a")[0], 1, "even by the next process");
+    disk.crash(0);
+    assert_eq!(disk.file_bytes("a")[0], 0);
+    assert_eq!(disk.file_bytes("a")[512], 2);
+}
+
+#[test]
+fn faults_come_when_they_should() {
+    let disk = HeapMedium::new(1);
+    let file = file(&disk);
+    disk.inject(Fault::Call { after: 1, kind: io::ErrorKind::StorageFull });
+    assert!(file.bytes().is_ok());
+    assert_eq!(file.bytes().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert!(file.bytes().is_ok());
+    disk.inject(Fault::Halt { after: 1 });
+    assert!(file.write_at(0, &[1]).is_ok());
+    assert!(file.write_at(0, &[2]).is_err() && disk.names().is_err());
+    assert_eq!(disk.file_bytes("a")[0], 1);
+    disk.kill();
+    assert!(disk.names().is_ok());
+    disk.set_capacity(Some(5000));
+    assert_eq!(disk.create("b", 905).err().unwrap().kind(), io::ErrorKind::StorageFull);
+    assert!(disk.create("b", 904).is_ok());
+}
+
+#[test]
+fn equal_seeds_give_equal_disks() {
+    let [one, two] = [0, 1].map(|_| {
+        let disk = HeapMedium::new(5);
+        let mut bytes = [0; 20];
+        disk.random(&mut bytes).unwrap();
+        bytes
+    });
+    assert_eq!(one, two);
+}

@@ -1,0 +1,373 @@
+//! Recovery: reads a log, changes nothing, and says what its replica may not forget.
+//!
+//! Two passes. The first reads every segment and finds what holds; only then is it known up to
+//! which record the log was once durable. The second replays the records in the order of their
+//! numbers, each from its best source. What is found is judged by the tables of [`super::table`].
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::ballot::Ballot;
+use crate::record::{Lsn, Record};
+use crate::replay::Replay;
+use crate::slot::Slot;
+use crate::wal::chain::{Chain, Link};
+use crate::wal::error::{Refusal, WalError};
+use crate::wal::frame::{Item, Kind, Name, Salt};
+use crate::wal::group::{Index, Whole};
+use crate::wal::places::Places;
+use crate::wal::plan::{Plan, Span};
+use crate::wal::scan::{Found, State, read_segment, scan};
+use crate::wal::segment::{DATA, name};
+use crate::wal::superblock::Superblock;
+use crate::wal::sync::{Shared, io_error};
+use crate::wal::table::{RECORDS, Verdict};
+
+/// A record that is not proven durable, to be written again.
+pub(super) struct Again {
+    pub(super) lsn: Lsn,
+    pub(super) item: Item,
+    pub(super) chosen: Slot,
+}
+
+/// What recovery found.
+pub(super) struct Recovery {
+    pub(super) replay: Replay,
+    /// The last record of the log.
+    pub(super) last: Lsn,
+    /// The highest record that is proven durable.
+    pub(super) proven: Lsn,
+    /// Every record above it, in order.
+    pub(super) again: Vec<Again>,
+    pub(super) places: Places,
+    pub(super) salts: BTreeMap<u64, u64>,
+    /// The last segment that is kept; those above it hold nothing.
+    pub(super) kept: u64,
+    /// How long the kept segments are together.
+    pub(super) bytes: u64,
+    /// How many records are named but lost.
+    pub(super) lost: u64,
+}
+
+/// Reads the log of these segments.
+pub(super) fn recover(
+    shared: &Shared,
+    superblock: &Superblock,
+    chain: &Chain,
+) -> Result<Recovery, WalError> {
+    let mut found = Vec::new();
+    for link in &chain.links {
+        let bytes = read_link(shared, link)?;
+        found.push(scan(&bytes, link.header.salt()));
+    }
+    let proofs = chain.links.iter().map(|link| link.header.durable);
+    let proven =
+        proofs.chain(found.iter().map(|found| found.durable)).fold(superblock.durable, Lsn::max);
+    let pass = Pass { shared, superblock, chain, found: &found, proven };
+    let spans = pass.judge()?;
+    let mut recovery = pass.replay(&spans)?;
+    let needed = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
+    let kept = &chain.links[..needed];
+    recovery.kept = superblock.first + needed as u64 - 1;
+    recovery.bytes = kept.iter().map(|link| u64::from(link.header.bytes)).sum();
+    recovery.salts = kept.iter().map(|link| (link.header.number, link.header.salt)).collect();
+    Ok(recovery)
+}
+
+fn read_link(shared: &Shared, link: &Link) -> Result<Vec<u8>, WalError> {
+    shared
+        .medium
+        .open(&name(link.header.number))
+        .and_then(|file| read_segment(&*file, &link.header))
+        .map_err(|error| io_error(&shared.place, "read a segment", error))
+}
+
+struct Pass<'a> {
+    shared: &'a Shared,
+    superblock: &'a Superblock,
+    chain: &'a Chain,
+    found: &'a [Found],
+    proven: Lsn,
+}
+
+impl Pass<'_> {
+    /// Which records the log has, each once, without a gap, up to its end.
+    fn judge(&self) -> Result<Vec<Span>, WalError> {
+        let plan = self.plan();
+        let (mut spans, mut last) = (Vec::new(), Lsn::ZERO);
+        for span in plan.spans() {
+            if span.first != last.next() {
+                break;
+            }
+            let stretch = &self.found[span.segment].stretches[span.stretch];
+            let (whole, unwritten) = match stretch.state {
+                State::Whole => (true, false),
+                State::Named { unwritten, .. } => (false, unwritten),
+            };
+            let durable = span.last <= self.proven;
+            let row = RECORDS.judge(&[false, whole, true, durable, unwritten, false, false]);
+            if row.verdict == Verdict::Torn {
+                break;
+            }
+            last = span.last;
+            spans.push(*span);
+        }
+        self.judge_end(&spans, last)?;
+        Ok(spans)
+    }
+
+    /// The spans of all segments. What a later start has sealed off is not among them.
+    fn plan(&self) -> Plan {
+        let (mut plan, mut incarnation) = (Plan::default(), None);
+        for (segment, (link, found)) in self.chain.links.iter().zip(self.found).enumerate() {
+            if incarnation.replace(link.header.incarnation) != Some(link.header.incarnation) {
+                plan.seal(link.header.sealed);
+            }
+            for (i, stretch) in found.stretches.iter().enumerate() {
+                plan.add(Span {
+                    first: stretch.first,
+                    last: stretch.last,
+                    segment,
+                    stretch: i,
+                    whole: stretch.state == State::Whole,
+                });
+            }
+        }
+        plan
+    }
+
+    /// Whether the log may end after `last`.
+    fn judge_end(&self, spans: &[Span], last: Lsn) -> Result<(), WalError> {
+        let (number, offset, segment) = match spans.last() {
+            Some(span) => {
+                let end = self.found[span.segment].stretches[span.stretch].end;
+                (self.chain.links[span.segment].header.number, end, span.segment)
+            }
+            None => (self.superblock.first, DATA, 0),
+        };
+        // Bytes that nothing covers, or groups that do not follow.
+        let newest = self.chain.links.last().map(|link| link.header.incarnation);
+        let stray = self.found.iter().enumerate().skip(segment).find_map(|(at, found)| {
+            // What earlier starts left over is sealed off.
+            if Some(self.chain.links[at].header.incarnation) != newest {
+                return None;
+            }
+            let beyond = found.stretches.iter().find(|stretch| stretch.last > last);
+            let first =
+                beyond.map(|stretch| stretch.offset).into_iter().chain(found.stray).min()?;
+            Some((self.chain.links[at].header.number, first))
+        });
+        let durable = last < self.proven;
+        let doubt = self.chain.one_rotten && !self.explains_rot();
+        let unnamed = stray.is_some();
+        let row = RECORDS.judge(&[false, false, false, durable, false, unnamed, doubt]);
+        if row.verdict != Verdict::Refuse {
+            return Ok(());
+        }
+        let refusal = if durable {
+            let (lsn, durable) = (last.next(), self.proven);
+            Refusal::RecordsLost { segment: number, offset, lsn, durable }
+        } else {
+            let (segment, offset) = stray.unwrap_or((number, offset));
+            Refusal::PromiseLost { segment, offset, lsn: last }
+        };
+        Err(self.refuse(refusal))
+    }
+
+    /// Whether the log tells what the superblock was being written for when one of its copies was
+    /// spoilt: something that the copy which holds does not know yet.
+    fn explains_rot(&self) -> bool {
+        let promised =
+            self.found.iter().map(|found| found.promised).fold(Ballot::ZERO, Ballot::max);
+        let last = self.chain.links.last().map(|link| &link.header);
+        promised > self.superblock.promised
+            || last.is_some_and(|header| {
+                header.number > self.superblock.last
+                    || header.incarnation > self.superblock.incarnation
+            })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> WalError {
+        WalError::Refused { place: self.shared.place.to_string(), refusal }
+    }
+
+    /// Folds the records of the spans.
+    fn replay(&self, spans: &[Span]) -> Result<Recovery, WalError> {
+        let mut reader = Reader {
+            pass: self,
+            recovery: Recovery {
+                replay: Replay::default(),
+                last: Lsn::ZERO,
+                proven: self.proven,
+                again: Vec::new(),
+                places: Places::default(),
+                salts: BTreeMap::new(),
+                kept: 0,
+                bytes: 0,
+                lost: 0,
+            },
+        };
+        let mut loaded: Option<(usize, Vec<u8>)> = None;
+        for span in spans {
+            if loaded.as_ref().is_none_or(|(segment, _)| *segment != span.segment) {
+                let link = &self.chain.links[span.segment];
+                loaded = Some((span.segment, read_link(self.shared, link)?));
+            }
+            let bytes = loaded.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            reader.span(span, bytes)?;
+        }
+        let mut recovery = reader.recovery;
+        let replay = &mut recovery.replay;
+        replay.raise_promise(self.superblock.promised);
+        for found in self.found {
+            replay.raise_promise(found.promised);
+        }
+        if replay.members().is_empty() && !self.superblock.members.is_empty() {
+            let members = self.superblock.members.clone();
+            replay.apply(Lsn::ZERO, Record::Members { members }, Slot::ZERO);
+        }
+        if self.superblock.formed {
+            replay.apply(Lsn::ZERO, Record::Formed, Slot::ZERO);
+        }
+        recovery.last = recovery.replay.last();
+        Ok(recovery)
+    }
+}
+
+struct Reader<'a> {
+    pass: &'a Pass<'a>,
+    recovery: Recovery,
+}
+
+impl Reader<'_> {
+    fn span(&mut self, span: &Span, bytes: &[u8]) -> Result<(), WalError> {
+        let stretch = &self.pass.found[span.segment].stretches[span.stretch];
+        let salt = self.pass.chain.links[span.segment].header.salt();
+        match stretch.state {
+            State::Whole => self.whole(span, bytes, stretch.offset, stretch.end, salt),
+            State::Named { index, .. } => self.named(span, bytes, index, salt),
+        }
+    }
+
+    fn whole(
+        &mut self,
+        span: &Span,
+        bytes: &[u8],
+        mut at: u32,
+        end: u32,
+        salt: Salt,
+    ) -> Result<(), WalError> {
+        while at < end {
+            let group = Whole::read(bytes, at as usize, salt);
+            let group = group.ok_or_else(|| self.changed(salt, at))?;
+            for (offset, frame) in &group.frames {
+                if (span.first..=span.last).contains(&frame.head.lsn) {
+                    let item = frame.item().ok_or_else(|| self.changed(salt, *offset))?;
+                    let place = (salt.segment, *offset, frame.body.len() as u32);
+                    self.item(frame.head.lsn, item, frame.head.chosen, place);
+                }
+            }
+            at = group.end;
+        }
+        Ok(())
+    }
+
+    fn named(&mut self, span: &Span, bytes: &[u8], at: u32, salt: Salt) -> Result<(), WalError> {
+        let index = Index::read(bytes, at as usize, salt);
+        let (index, _) = index.ok_or_else(|| self.changed(salt, at))?;
+        for (lsn, entry, frame) in index.frames(bytes, salt) {
+            if !(span.first..=span.last).contains(&lsn) {
+                continue;
+            }
+            let held = frame.and_then(|(at, frame)| Some((at, frame, frame.item()?)));
+            match held {
+                Some((offset, frame, item)) => {
+                    let place = (salt.segment, offset, frame.body.len() as u32);
+                    self.item(lsn, item, frame.head.chosen, place);
+                }
+                None => {
+                    self.lost_members(&entry.name, lsn, salt, index.offset)?;
+                    let chosen = self.recovery.replay.chosen();
+                    self.item(lsn, Item::Lost(entry.name), chosen, (0, 0, 0));
+                }
+            }
+        }
+        if span.last == index.mark.last() {
+            self.recovery.replay.raise_chosen(index.mark.chosen);
+        }
+        Ok(())
+    }
+
+    /// A lost list of members is no loss if the superblock has it.
+    fn lost_members(&self, name: &Name, lsn: Lsn, salt: Salt, offset: u32) -> Result<(), WalError> {
+        if name.kind == Kind::Members && self.pass.superblock.members.is_empty() {
+            let refusal = Refusal::MembersLost { segment: salt.segment, offset, lsn };
+            return Err(self.pass.refuse(refusal));
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, lsn: Lsn, item: Item, chosen: Slot, place: (u64, u32, u32)) {
+        let recovery = &mut self.recovery;
+        if lsn > recovery.proven {
+            recovery.again.push(Again { lsn, item: item.clone(), chosen });
+        }
+        match item {
+            Item::Record(record) => {
+                let name = Name::of(&record);
+                if name.kind.has_entry() {
+                    recovery.places.insert(name.slot, name.kind, place.0, place.1, place.2);
+                }
+                recovery.replay.apply(lsn, record, chosen);
+            }
+            Item::Lost(name) => {
+                recovery.lost += 1;
+                lose(&mut recovery.replay, &mut recovery.places, &name);
+                recovery.replay.raise_chosen(chosen);
+                recovery.replay.raise_last(lsn);
+            }
+        }
+    }
+
+    /// The second reading of a segment differs from the first.
+    fn changed(&self, salt: Salt, offset: u32) -> WalError {
+        let place = self.pass.shared.place.clone();
+        WalError::Rot { place, segment: salt.segment, offset }
+    }
+}
+
+/// What becomes of a record that is known only by name.
+fn lose(replay: &mut Replay, places: &mut Places, name: &Name) {
+    match name.kind {
+        Kind::Promised => replay.raise_promise(name.ballot),
+        // Every record of the log is accounted for, so a later acceptance of the slot would be
+        // found: this one is the newest.
+        Kind::Accepted => {
+            replay.raise_promise(name.ballot);
+            replay.lose(name.slot, Some(name.ballot));
+            places.lose(name.slot);
+        }
+        // What the replica accepted after it had learned the slot needs no record of its own, so
+        // only the promise bounds it.
+        Kind::Chosen => {
+            replay.lose(name.slot, None);
+            places.lose(name.slot);
+        }
+        Kind::Formed => replay.apply(Lsn::ZERO, Record::Formed, Slot::ZERO),
+        Kind::Members | Kind::Lost | Kind::Marker => {}
+    }
+}
+
+/// The names of files that are no part of the log any more, the last segment first.
+pub(super) fn leftovers(names: &[String], kept: u64) -> Vec<&String> {
+    let mut files: Vec<_> = names
+        .iter()
+        .filter(|file| {
+            crate::wal::segment::is_temporary(file)
+                || crate::wal::segment::number(file).is_some_and(|number| number > kept)
+        })
+        .collect();
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    files
+}

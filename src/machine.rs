@@ -1,0 +1,34 @@
+//! What a program replicates: its state machine.
+
+use crate::entry::{Commands, Place};
+use crate::slot::Slot;
+
+/// A program's state, and how a command changes it.
+///
+/// Every replica applies the same commands in the same order, so `apply` must depend on nothing but
+/// the state and its arguments: no clock, no random number, no order of a hash map. It runs on one
+/// thread of its own; while it runs, the replica goes on voting and leading. A panic in it stops
+/// the node for good.
+pub trait StateMachine: Send + 'static {
+    /// What applying a command answers. Goes to the [`crate::node::Ticket`] of whoever proposed the
+    /// command on this replica in this start; elsewhere it is dropped.
+    type Answer: Send + 'static;
+
+    /// Applies one command.
+    fn apply(&mut self, place: Place, command: &[u8]) -> Self::Answer;
+
+    /// Applies the commands of one slot, in their order, and gives `answer` one answer for each.
+    ///
+    /// The default calls [`StateMachine::apply`] for each. Override it where a batch can be done
+    /// faster than its commands one by one.
+    fn apply_batch(
+        &mut self,
+        slot: Slot,
+        commands: Commands<'_>,
+        answer: &mut dyn FnMut(Self::Answer),
+    ) {
+        for (index, command) in (0u32..).zip(commands) {
+            answer(self.apply(Place { slot, index }, command));
+        }
+    }
+}

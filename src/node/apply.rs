@@ -1,0 +1,135 @@
+//! The thread that runs the state machine, and hands its answers to the tickets.
+
+use alloc::vec::Vec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::status::Tallies;
+use super::ticket::{Applied, Settler};
+use super::turn::{Shared, Work, log_failed};
+use super::{StopReason, panic_message};
+use crate::entry::{Batch, Entry, Place};
+use crate::machine::StateMachine;
+use crate::slot::{Slot, Slots};
+
+/// How many entries are looked up in the log under one hold of the core's lock.
+const LOOK_UP_SLOTS: u64 = 32;
+
+/// Applies what is chosen, in the order of the log, until the node stops.
+pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M::Answer>>, machine: M) {
+    let mut applier = Applier { shared, machine, tickets: Vec::new(), answered: Vec::new() };
+    while let Some(work) = shared.work.pop() {
+        if let Err(reason) = applier.take(work) {
+            shared.fail(reason);
+        }
+    }
+}
+
+struct Applier<'a, M: StateMachine> {
+    shared: &'a Shared<M::Answer>,
+    machine: M,
+    /// The tickets of the batch at hand, by the index of their commands.
+    tickets: Vec<(u32, Settler<M::Answer>)>,
+    /// The answers that belong to tickets, in their order.
+    answered: Vec<(u32, M::Answer)>,
+}
+
+impl<M: StateMachine> Applier<'_, M> {
+    fn take(&mut self, work: Work) -> Result<(), StopReason> {
+        match work {
+            Work::Entry { slot, entry } => {
+                self.apply(slot, &entry)?;
+                // While more waits, the replica is told about all of it at once.
+                if self.shared.work.is_empty() || slot.0 % LOOK_UP_SLOTS == 0 {
+                    self.tell_applied(slot.next());
+                }
+                Ok(())
+            }
+            Work::FromLog { slots } => self.apply_from_log(slots),
+        }
+    }
+
+    fn apply_from_log(&mut self, slots: Slots) -> Result<(), StopReason> {
+        let mut next = slots.start;
+        while next < slots.end && self.shared.stopped().is_none() {
+            let some = Slots::new(next, slots.end.min(next.plus(LOOK_UP_SLOTS)));
+            let located = self.shared.look(|core| {
+                let wal = core.wal.as_ref();
+                some.iter().map(|slot| (slot, wal.and_then(|wal| wal.locate(slot)))).collect()
+            });
+            let located: Vec<_> = located;
+            for (slot, located) in located {
+                let located = located.ok_or(StopReason::EntryLost { slot })?;
+                let (_, entry) = located.read().map_err(log_failed)?;
+                self.apply(slot, &entry)?;
+            }
+            next = some.end;
+            self.tell_applied(next);
+        }
+        Ok(())
+    }
+
+    fn tell_applied(&self, upto: Slot) {
+        self.shared.turn(|core, now| {
+            core.replica.handle_applied(now, upto);
+            Ok(())
+        });
+    }
+
+    fn apply(&mut self, slot: Slot, entry: &Entry) -> Result<(), StopReason> {
+        let Entry::Batch(batch) = entry else { return Ok(()) };
+        self.take_tickets(batch);
+        self.answered.clear();
+        let (machine, answered, tickets) = (&mut self.machine, &mut self.answered, &self.tickets);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let (mut index, mut next) = (0, 0);
+            machine.apply_batch(slot, batch.commands(), &mut |answer| {
+                if tickets.get(next).is_some_and(|(wanted, _)| *wanted == index) {
+                    answered.push((index, answer));
+                    next += 1;
+                }
+                index += 1;
+            });
+            let count = batch.count();
+            assert!(index == count, "the machine gave {index} answers to {count} commands");
+        }));
+        match ran {
+            Ok(()) => {
+                Tallies::add(&self.shared.tallies.applied, u64::from(batch.count()));
+                for ((_, settler), (index, answer)) in
+                    self.tickets.drain(..).zip(self.answered.drain(..))
+                {
+                    settler.settle(Ok(Applied { place: Place { slot, index }, answer }));
+                }
+                Ok(())
+            }
+            Err(panic) => {
+                let message = panic_message(panic.as_ref());
+                let reason = StopReason::MachinePanicked { slot, message };
+                for (_, settler) in self.tickets.drain(..) {
+                    settler.settle(Err(super::TicketError::Unknown { reason: reason.clone() }));
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// Takes out the tickets of those commands of the batch that this start of this replica took
+    /// in. A batch names its commands' origins in runs, so this costs little where there are none.
+    fn take_tickets(&mut self, batch: &Batch) {
+        let me = self.shared.me;
+        let mut index = 0u32;
+        for origin in batch.origins() {
+            if origin.first.replica == me.replica() && origin.first.incarnation == me.incarnation()
+            {
+                let first = origin.first.sequence;
+                let tickets = &mut self.tickets;
+                self.shared.pending.lock().take(first, origin.count.into(), |sequence, settler| {
+                    // Below the run's count, which has 32 bits.
+                    tickets.push((index + (sequence - first) as u32, settler));
+                });
+            }
+            index += origin.count;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The program's end of a node.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::StopReason;
+use super::status::{Lag, NodeStatus};
+use super::ticket::Ticket;
+use super::turn::Shared;
+use crate::output::Event;
+use crate::time::Instant;
+use crate::transport::{Deliver, Inbox};
+
+/// A running node. Cheap to clone, and usable from any thread.
+///
+/// When the last clone is dropped, the node stops as by [`Handle::stop`].
+pub struct Handle<A: Send + 'static> {
+    pub(super) owner: Arc<Owner<A>>,
+}
+
+/// What all clones of a handle share; dropped with the last one.
+pub(super) struct Owner<A: Send + 'static> {
+    pub(super) shared: Arc<Shared<A>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<A: Send + 'static> Handle<A> {
+    pub(super) fn new(shared: Arc<Shared<A>>) -> Self {
+        Self { owner: Arc::new(Owner { shared, threads: Mutex::default() }) }
+    }
+
+    pub(super) fn add(&self, thread: JoinHandle<()>) {
+        self.owner.threads.lock().push(thread);
+    }
+
+    /// Proposes a command. Only a leader takes commands in; elsewhere the ticket says at once who
+    /// may lead. Never waits: if too much is under way already, the ticket says
+    /// [`super::TicketError::Full`].
+    ///
+    /// Commands that one thread proposes one after the other are chosen in that order, as long as
+    /// the leader does not change.
+    pub fn propose(&self, command: &[u8]) -> Ticket<A> {
+        self.owner.shared.propose(command)
+    }
+
+    /// Hands in a frame that another replica sent. Never waits: what finds no room is dropped and
+    /// counted. A transport that receives by itself uses an [`Inbox`] instead.
+    pub fn deliver(&self, frame: Bytes) {
+        self.owner.shared.deliver(frame);
+    }
+
+    /// Where a receiving thread puts frames. Unlike a handle, it does not keep the node running.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        let shared = &self.owner.shared;
+        Inbox::new(shared, shared.cluster, shared.me)
+    }
+
+    /// What the node tells about itself.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        let shared = &self.owner.shared;
+        let mut counters = shared.tallies.read();
+        let (replica, log) = shared.look(|core| {
+            let groups = core.groups;
+            counters.syncs = groups.syncs;
+            counters.synced_records = groups.records;
+            counters.synced_commands = groups.commands;
+            counters.sync_records_max = groups.records_max;
+            counters.proposed = groups.proposed;
+            counters.fragments = core.courier.counters();
+            (core.replica.status(), core.log_status())
+        });
+        let lag = replica
+            .peers
+            .iter()
+            .map(|peer| Lag { replica: peer.replica, slots: replica.chosen.since(peer.chosen) })
+            .collect();
+        NodeStatus {
+            log,
+            stopped: shared.stopped().cloned(),
+            lag,
+            pending: shared.pending.lock().len(),
+            apply_queue: shared.work.len(),
+            replica,
+            counters,
+        }
+    }
+
+    /// The last things that happened, oldest first, each with its time since the node's start plus
+    /// one second. At most 256 are kept.
+    #[must_use]
+    pub fn events(&self) -> Vec<(Instant, Event)> {
+        self.owner.shared.look(|core| core.events.iter().cloned().collect())
+    }
+
+    /// Stops the node: nothing is taken in any more, everything appended is made durable, every
+    /// ticket is settled, the threads end, and the directory can be opened again.
+    ///
+    /// Waits for all that, unless it is called by a thread of the node itself, out of the state
+    /// machine or a waker: then it goes on behind the caller's back. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// Why the node had failed before.
+    pub fn stop(&self) -> Result<(), StopReason> {
+        self.owner.stop();
+        match self.owner.shared.stopped() {
+            None | Some(StopReason::Asked) => Ok(()),
+            Some(reason) => Err(reason.clone()),
+        }
+    }
+}
+
+impl<A: Send + 'static> Owner<A> {
+    fn stop(&self) {
+        // Held until all has ended, so that a second caller waits for the first.
+        let mut threads = self.threads.lock();
+        let me = thread::current().id();
+        if threads.is_empty() {
+            return;
+        }
+        let leaving = core::mem::take(&mut *threads);
+        if leaving.iter().any(|thread| thread.thread().id() == me) {
+            let shared = Arc::clone(&self.shared);
+            // A thread cannot wait for itself to end. If no thread can be had either, the node
+            // ends with the process.
+            let _ = thread::Builder::new().spawn(move || super::stop(&shared, leaving));
+        } else {
+            super::stop(&self.shared, leaving);
+        }
+    }
+}
+
+impl<A: Send + 'static> Drop for Owner<A> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl<A: Send + 'static> Clone for Handle<A> {
+    fn clone(&self) -> Self {
+        Self { owner: Arc::clone(&self.owner) }
+    }
+}
+
+impl<A: Send + 'static> fmt::Debug for Handle<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("me", &self.owner.shared.me)
+            .field("stopped", &self.owner.shared.stopped())
+            .finish_non_exhaustive()
+    }
+}

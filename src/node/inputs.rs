@@ -1,0 +1,193 @@
+//! What comes in: commands and frames, in bounded queues until somebody turns the core.
+
+use core::sync::atomic::{Ordering, fence};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender};
+
+use super::StopReason;
+use super::queue::Budget;
+use super::status::{Tallies, reason_of};
+use super::ticket::{Settler, Ticket, TicketError};
+use super::turn::{Core, Shared};
+use crate::membership::Peer;
+use crate::message::Message;
+use crate::time::Instant;
+use crate::trace;
+use crate::transport::Deliver;
+use crate::wire::{self, Body, FrameError};
+
+/// How many commands may wait to be taken in.
+const PROPOSALS_MAX: usize = 16_384;
+/// How many frames may wait to be taken in, and their bytes.
+const INBOX_FRAMES: usize = 4096;
+const INBOX_BYTES: usize = 16 << 20;
+
+/// A command on its way to the replica.
+struct Proposal<A> {
+    command: Bytes,
+    settler: Settler<A>,
+}
+
+/// A frame on its way to the replica: decoded, unless it is a piece of a longer message.
+enum Inbound {
+    Message { from: Peer, message: Message, bytes: usize },
+    Piece(Bytes),
+}
+
+impl Inbound {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message { bytes, .. } => *bytes,
+            Self::Piece(frame) => frame.len(),
+        }
+    }
+}
+
+/// The queues in front of the core.
+pub(super) struct Inputs<A> {
+    proposals: (Sender<Proposal<A>>, Receiver<Proposal<A>>),
+    proposal_bytes: Budget,
+    command_bytes: usize,
+    inbox: (Sender<Inbound>, Receiver<Inbound>),
+    inbox_bytes: Budget,
+}
+
+impl<A> Inputs<A> {
+    /// Empty queues, for commands of at most `command_bytes`, together at most `queue_bytes`.
+    pub(super) fn new(command_bytes: usize, queue_bytes: usize) -> Self {
+        Self {
+            proposals: crossbeam_channel::bounded(PROPOSALS_MAX),
+            proposal_bytes: Budget::new(queue_bytes),
+            command_bytes,
+            inbox: crossbeam_channel::bounded(INBOX_FRAMES),
+            inbox_bytes: Budget::new(INBOX_BYTES),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.proposals.1.is_empty() && self.inbox.1.is_empty()
+    }
+}
+
+impl<A: Send + 'static> Shared<A> {
+    /// Queues a command, and turns the core for it unless somebody soon will.
+    pub(super) fn propose(&self, command: &[u8]) -> Ticket<A> {
+        if let Some(reason) = self.stopped() {
+            return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
+        }
+        let (bytes, limit) = (command.len(), self.inputs.command_bytes);
+        if bytes > limit {
+            return Ticket::refused(TicketError::TooLarge { bytes, limit });
+        }
+        if !self.inputs.proposal_bytes.take(bytes) {
+            self.poke();
+            return Ticket::refused(TicketError::Full);
+        }
+        let (ticket, settler) = Ticket::new();
+        let proposal = Proposal { command: Bytes::copy_from_slice(command), settler };
+        if let Err(full) = self.inputs.proposals.0.try_send(proposal) {
+            self.inputs.proposal_bytes.give(bytes);
+            full.into_inner().settler.settle(Err(TicketError::Full));
+            self.poke();
+        } else {
+            self.poke_for_proposal();
+        }
+        ticket
+    }
+
+    /// Refuses what waits for a core that is not turned any more.
+    pub(super) fn refuse_waiting(&self, core: &mut Core<A>) {
+        let reason = self.stopped().unwrap_or(&StopReason::Asked);
+        while let Ok(proposal) = self.inputs.proposals.1.try_recv() {
+            self.inputs.proposal_bytes.give(proposal.command.len());
+            let error = TicketError::Stopped { reason: reason.clone() };
+            core.effects.settled.push((proposal.settler, error));
+        }
+        while let Ok(inbound) = self.inputs.inbox.1.try_recv() {
+            self.inputs.inbox_bytes.give(inbound.bytes());
+        }
+    }
+
+    /// Takes in what waits, at most as much as waited when the turn began.
+    pub(super) fn take_inputs(&self, core: &mut Core<A>, now: Instant) {
+        fence(Ordering::SeqCst);
+        if self.stopping.load(Ordering::SeqCst) {
+            self.refuse_waiting(core);
+            return;
+        }
+        for _ in 0..self.inputs.inbox.1.len() {
+            let Ok(inbound) = self.inputs.inbox.1.try_recv() else { break };
+            self.inputs.inbox_bytes.give(inbound.bytes());
+            match inbound {
+                Inbound::Message { from, message, .. } => {
+                    core.replica.handle_message(now, from, message);
+                }
+                Inbound::Piece(frame) => self.take_piece(core, now, frame),
+            }
+        }
+        let waiting = self.inputs.proposals.1.len();
+        if waiting == 0 {
+            return;
+        }
+        let mut pending = self.pending.lock();
+        for _ in 0..waiting {
+            let Ok(proposal) = self.inputs.proposals.1.try_recv() else { break };
+            self.inputs.proposal_bytes.give(proposal.command.len());
+            match core.replica.propose(now, &proposal.command) {
+                Ok(id) => {
+                    core.groups.proposed += 1;
+                    pending.push(id.sequence, proposal.settler);
+                }
+                Err(error) => {
+                    let error = TicketError::refused(error, self.stopped());
+                    core.effects.settled.push((proposal.settler, error));
+                }
+            }
+        }
+    }
+
+    fn take_piece(&self, core: &mut Core<A>, now: Instant, frame: Bytes) {
+        let frames = &mut core.effects.frames;
+        match core.courier.receive(now, frame, &mut |to, frame| frames.push(to, frame)) {
+            Ok(Some((from, message))) => {
+                Tallies::add(&self.tallies.received, 1);
+                core.replica.handle_message(now, from, message);
+            }
+            Ok(None) => {}
+            Err(error) => self.refuse_frame(&error),
+        }
+    }
+
+    fn refuse_frame(&self, error: &FrameError) {
+        self.tallies.refuse(reason_of(error));
+        trace::refused(self.me.replica(), error);
+    }
+}
+
+impl<A: Send + 'static> Deliver for Shared<A> {
+    fn deliver(&self, frame: Bytes) {
+        if self.stopped().is_some() {
+            return;
+        }
+        let bytes = frame.len();
+        // Decoded here, where no lock is held. A piece of a longer message goes to the courier,
+        // which looks at it again.
+        let inbound = match wire::decode(self.cluster, frame.clone()) {
+            Ok((from, Body::Message(message))) => Inbound::Message { from, message, bytes },
+            Ok(_) => Inbound::Piece(frame),
+            Err(error) => return self.refuse_frame(&error),
+        };
+        let whole = matches!(inbound, Inbound::Message { .. });
+        if !self.inputs.inbox_bytes.take(bytes) {
+            Tallies::add(&self.tallies.inbox_full, 1);
+        } else if self.inputs.inbox.0.try_send(inbound).is_err() {
+            self.inputs.inbox_bytes.give(bytes);
+            Tallies::add(&self.tallies.inbox_full, 1);
+        } else if whole {
+            Tallies::add(&self.tallies.received, 1);
+        }
+        self.poke();
+    }
+}

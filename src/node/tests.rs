@@ -1,0 +1,269 @@
+//! Tests of the driver's own parts. What they do together is tested end to end, under `tests/`.
+
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::boxed::Box;
+use std::thread;
+
+use bytes::Bytes;
+
+use super::alarm::Alarm;
+use super::channel::Network;
+use super::clock::Clock;
+use super::outgoing::Frames;
+use super::queue::{Budget, Queue};
+use super::ticket::{Applied, Pending, Ticket, TicketError};
+use super::{Handle, Node, StopReason, panic_message};
+use crate::config::Config;
+use crate::entry::Place;
+use crate::machine::StateMachine;
+use crate::membership::{ClusterId, DiskId, Incarnation, Peer, ReplicaId};
+use crate::message::{Canvass, Message};
+use crate::output::IgnoreReason;
+use crate::slot::Slot;
+use crate::time::Instant;
+use crate::wal::{HeapMedium, Wal, WalOptions};
+use crate::wire;
+
+const PLACE: Place = Place { slot: Slot(3), index: 1 };
+
+fn applied(answer: u32) -> Applied<u32> {
+    Applied { place: PLACE, answer }
+}
+
+#[derive(Default)]
+struct Flag {
+    woken: AtomicUsize,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn ticket_waits_for_another_thread() {
+    let (ticket, settler) = Ticket::new();
+    let waiting = thread::spawn(move || ticket.wait());
+    settler.settle(Ok(applied(7)));
+    assert_eq!(waiting.join().unwrap().unwrap(), applied(7));
+}
+
+#[test]
+fn ticket_comes_back_from_a_wait_that_was_too_short() {
+    let (ticket, settler) = Ticket::new();
+    assert!(!ticket.is_done());
+    let ticket = ticket.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    settler.settle(Ok(applied(7)));
+    assert!(ticket.is_done());
+    assert_eq!(ticket.wait_timeout(Duration::MAX).unwrap().unwrap(), applied(7));
+}
+
+#[test]
+fn ticket_wakes_its_last_poller_once() {
+    let (ticket, settler) = Ticket::new();
+    let (first, last) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
+    let mut ticket = pin!(ticket);
+    for flag in [&first, &last] {
+        let waker = Waker::from(Arc::clone(flag));
+        assert!(ticket.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    settler.settle(Ok(applied(1)));
+    assert_eq!(first.woken.load(Ordering::SeqCst), 0);
+    assert_eq!(last.woken.load(Ordering::SeqCst), 1);
+    let polled = ticket.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Ok(done)) if done == applied(1)));
+}
+
+#[test]
+fn ticket_whose_settler_is_dropped_is_unknown() {
+    let (ticket, settler) = Ticket::<u32>::new();
+    drop(settler);
+    let error = ticket.wait().unwrap_err();
+    assert!(matches!(error, TicketError::Unknown { reason: StopReason::Asked }));
+    assert!(!error.is_certain());
+}
+
+#[test]
+fn settling_after_the_ticket_is_gone_does_nothing() {
+    let (ticket, settler) = Ticket::new();
+    drop(ticket);
+    settler.settle(Ok(applied(1)));
+}
+
+#[test]
+fn pending_gives_each_ticket_once() {
+    let mut pending = Pending::default();
+    let mut tickets = Vec::new();
+    for sequence in 0..6 {
+        let (ticket, settler) = Ticket::<u32>::new();
+        pending.push(sequence, settler);
+        tickets.push(Some(ticket));
+    }
+    let mut seen = Vec::new();
+    pending.take(2, 2, |sequence, settler| {
+        seen.push(sequence);
+        settler.settle(Err(TicketError::Superseded));
+    });
+    // Overlaps what is gone, and reaches beyond what there is, as a lying batch may.
+    pending.take(0, u64::from(u32::MAX), |sequence, settler| {
+        seen.push(sequence);
+        settler.settle(Err(TicketError::Full));
+    });
+    pending.take(u64::MAX, u64::MAX, |sequence, _| seen.push(sequence));
+    assert_eq!(seen, [2, 3, 0, 1, 4, 5]);
+    assert_eq!(pending.len(), 0);
+    let superseded = tickets[2].take().unwrap().wait().unwrap_err();
+    assert!(matches!(superseded, TicketError::Superseded));
+    let (_ticket, settler) = Ticket::<u32>::new();
+    pending.push(6, settler);
+    assert_eq!(pending.len(), 1);
+}
+
+#[test]
+fn queue_keeps_order_and_ends_its_waiters() {
+    let queue = Arc::new(Queue::default());
+    for job in 0..3 {
+        queue.push(job).unwrap();
+    }
+    assert_eq!((queue.pop(), queue.pop(), queue.len()), (Some(0), Some(1), 1));
+    queue.pop();
+    let waiting = {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || queue.pop())
+    };
+    queue.close();
+    assert_eq!(waiting.join().unwrap(), None);
+    assert_eq!(queue.push(9), Err(9));
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn budget_is_kept() {
+    let budget = Budget::new(10);
+    assert!(budget.take(6));
+    assert!(!budget.take(5));
+    assert!(budget.take(4));
+    assert!(!budget.take(1));
+    budget.give(10);
+    // Something longer than all of it still fits when nothing else is there.
+    assert!(budget.take(11));
+    assert!(!budget.take(1));
+    budget.give(11);
+    assert!(!budget.take(usize::MAX) || !budget.take(usize::MAX));
+}
+
+#[test]
+fn alarm_rings_when_due_and_when_kicked() {
+    let clock = Clock::start();
+    let alarm = Arc::new(Alarm::default());
+    alarm.set(Some(Instant::ZERO));
+    assert!(alarm.wait(&clock));
+    alarm.set(Some(clock.now().after(Duration::from_millis(5))));
+    assert!(alarm.wait(&clock));
+    alarm.kick();
+    assert!(alarm.wait(&clock));
+    // An earlier time than the one slept for wakes the sleeper.
+    let asleep = Arc::new(AtomicBool::new(true));
+    let waiting = {
+        let (alarm, asleep) = (Arc::clone(&alarm), Arc::clone(&asleep));
+        thread::spawn(move || {
+            let rang = alarm.wait(&clock);
+            asleep.store(false, Ordering::SeqCst);
+            rang
+        })
+    };
+    alarm.set(Some(clock.now().after(Duration::from_secs(3600))));
+    thread::sleep(Duration::from_millis(5));
+    assert!(asleep.load(Ordering::SeqCst));
+    alarm.set(Some(Instant::ZERO));
+    assert!(waiting.join().unwrap());
+    alarm.close();
+    assert!(!alarm.wait(&clock));
+}
+
+#[test]
+fn one_frame_for_two_lies_there_once() {
+    let mut frames = Frames::default();
+    frames.push(ReplicaId(1), b"same");
+    frames.push(ReplicaId(2), b"same");
+    frames.push(ReplicaId(2), b"other");
+    assert_eq!(frames.len(), (9, 3));
+}
+
+#[test]
+fn panics_say_what_they_said() {
+    let text = |run: fn()| panic_message(thread::spawn(run).join().unwrap_err().as_ref());
+    assert_eq!(&*text(|| panic!("plain")), "plain");
+    assert_eq!(&*text(|| panic!("with {}", 1)), "with 1");
+    assert_eq!(&*text(|| std::panic::panic_any(1)), "a panic without a message");
+}
+
+/// Counts what it applies.
+struct Count(u64);
+
+impl StateMachine for Count {
+    type Answer = u64;
+    fn apply(&mut self, _: Place, _: &[u8]) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+const CLUSTER: ClusterId = ClusterId([1; 16]);
+
+/// A cluster of one, or one of three that is alone.
+fn start(members: u32) -> Handle<u64> {
+    let options = WalOptions::default();
+    let disk = Box::new(HeapMedium::new(1));
+    let log = Wal::open(disk, CLUSTER, ReplicaId(1), options).unwrap();
+    let transport = Network::new().transport(ReplicaId(1));
+    let config = Config::new((1..=members).map(ReplicaId));
+    Node::start(config, log, transport, Count(0)).unwrap()
+}
+
+#[test]
+fn deliver_never_waits_and_drops_what_finds_no_room() {
+    let node = start(3);
+    let from = Peer { replica: ReplicaId(2), disk: DiskId([2; 16]), incarnation: Incarnation(1) };
+    let message = Message::Canvass(Canvass { sequence: 1, chosen: Slot::ZERO });
+    let mut frame = Vec::new();
+    wire::encode(CLUSTER, from, &message, &mut frame);
+    let frame = Bytes::from(frame);
+    // The lock is held, by this very thread: whoever waited for it would wait for ever.
+    node.owner.shared.look(|_| (0..5000).for_each(|_| node.deliver(frame.clone())));
+    let counters = node.status().counters;
+    assert!(counters.inbox_full >= 5000 - 4096, "{counters:?}");
+    assert_eq!(counters.received + counters.inbox_full, 5000);
+    // What had found room was taken in when the lock was free.
+    let ignored = node.status().replica.ignored;
+    assert_eq!(ignored.get(&IgnoreReason::NotFormed), Some(&counters.received));
+}
+
+#[test]
+fn propose_never_waits_and_every_ticket_is_settled() {
+    let node = start(1);
+    while !node.status().leads() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let propose = || (0..20_000).map(|_| node.propose(b"x")).collect::<Vec<_>>();
+    let tickets = node.owner.shared.look(|_| propose());
+    let (mut applied, mut full) = (0, 0);
+    for ticket in tickets {
+        match ticket.wait() {
+            Ok(_) => applied += 1,
+            Err(TicketError::Full) => full += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(full >= 20_000 - 16_384, "{full}");
+    assert_eq!(applied + full, 20_000);
+    assert_eq!(node.status().counters.applied, applied);
+}

@@ -1,0 +1,298 @@
+//! Tickets: what a proposer holds until it is known what became of its command.
+
+use alloc::collections::VecDeque;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use thiserror::Error;
+
+use super::StopReason;
+use super::clock;
+use crate::entry::Place;
+use crate::membership::ReplicaId;
+use crate::replica::ProposeError;
+
+/// A command was chosen, and this replica has applied it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied<A> {
+    /// Where the command stands in the log.
+    pub place: Place,
+    /// What the state machine answered.
+    pub answer: A,
+}
+
+/// Why a command has no answer. [`TicketError::is_certain`] tells whether it can still be applied.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum TicketError {
+    /// This replica does not lead. The command is never applied.
+    #[error("this replica does not lead")]
+    NotLeader {
+        /// Who may lead.
+        leader: Option<ReplicaId>,
+    },
+    /// Too much waits already. The command is never applied; propose it again later.
+    #[error("too many commands wait already")]
+    Full,
+    /// The command is longer than the limit. It is never applied.
+    #[error("a command of {bytes} bytes is longer than the limit of {limit}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Another entry was chosen at the command's slot. The command is never applied.
+    #[error("another entry was chosen at the command's slot")]
+    Superseded,
+    /// The node stopped before it learned what became of the command. It may be applied, once, or
+    /// never.
+    #[error("what became of the command is unknown: {reason}")]
+    Unknown {
+        /// Why the node stopped.
+        reason: StopReason,
+    },
+    /// The node had stopped before it took the command in. The command is never applied.
+    #[error("the node has stopped: {reason}")]
+    Stopped {
+        /// Why it stopped.
+        reason: StopReason,
+    },
+}
+
+impl TicketError {
+    /// Whether it is certain that the command is never applied.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, Self::Unknown { .. })
+    }
+}
+
+impl TicketError {
+    /// The replica's refusal; `reason` is why the node stopped, if it did.
+    pub(super) fn refused(error: ProposeError, reason: Option<&StopReason>) -> Self {
+        match error {
+            ProposeError::NotLeader { leader } => Self::NotLeader { leader },
+            ProposeError::Full => Self::Full,
+            ProposeError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
+            ProposeError::Halted => {
+                Self::Stopped { reason: reason.cloned().unwrap_or(StopReason::Asked) }
+            }
+        }
+    }
+}
+
+/// What became of a command, as soon as it is known: a [`Future`] for any executor, or none, with
+/// [`Ticket::wait`].
+///
+/// Dropping a ticket gives up the answer, not the command.
+#[derive(Debug)]
+#[must_use = "the answer of the command comes here"]
+pub struct Ticket<A> {
+    cell: Arc<Cell<A>>,
+}
+
+impl<A> Ticket<A> {
+    /// A ticket, and what settles it.
+    pub(super) fn new() -> (Self, Settler<A>) {
+        let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
+        (Self { cell: Arc::clone(&cell) }, Settler { cell })
+    }
+
+    /// A ticket that is settled already.
+    pub(super) fn refused(error: TicketError) -> Self {
+        let state = Mutex::new(State::Done(Err(error)));
+        Self { cell: Arc::new(Cell { state, done: Condvar::new() }) }
+    }
+
+    /// Waits until it is known what became of the command.
+    ///
+    /// # Errors
+    /// Why the command has no answer.
+    ///
+    /// # Panics
+    /// If the ticket was polled as a future before, and that gave the answer.
+    pub fn wait(self) -> Result<Applied<A>, TicketError> {
+        let mut state = self.cell.state.lock();
+        loop {
+            if let Some(result) = state.take() {
+                return result;
+            }
+            self.cell.done.wait(&mut state);
+        }
+    }
+
+    /// Waits at most `timeout`. Gives the ticket back if nothing is known by then.
+    ///
+    /// # Errors
+    /// The ticket itself, to wait on. Whoever drops it instead does not learn whether the command
+    /// is applied.
+    ///
+    /// # Panics
+    /// If the ticket was polled as a future before, and that gave the answer.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<Applied<A>, TicketError>, Self> {
+        let deadline = clock::deadline(timeout);
+        let mut state = self.cell.state.lock();
+        loop {
+            if let Some(result) = state.take() {
+                return Ok(result);
+            }
+            let late = match deadline {
+                Some(deadline) => self.cell.done.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.cell.done.wait(&mut state);
+                    false
+                }
+            };
+            if late {
+                let last = state.take();
+                drop(state);
+                return last.ok_or(self);
+            }
+        }
+    }
+
+    /// Whether it is known what became of the command: [`Ticket::wait`] would not wait.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !matches!(*self.cell.state.lock(), State::Waiting(_))
+    }
+}
+
+impl<A> Future for Ticket<A> {
+    type Output = Result<Applied<A>, TicketError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.cell.state.lock();
+        if let Some(result) = state.take() {
+            return Poll::Ready(result);
+        }
+        if let State::Waiting(waker) = &mut *state {
+            match waker {
+                Some(known) => known.clone_from(context.waker()),
+                None => *waker = Some(context.waker().clone()),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+#[derive(Debug)]
+struct Cell<A> {
+    state: Mutex<State<A>>,
+    done: Condvar,
+}
+
+#[derive(Debug)]
+enum State<A> {
+    Waiting(Option<Waker>),
+    Done(Result<Applied<A>, TicketError>),
+    Taken,
+}
+
+impl<A> State<A> {
+    /// The result, if it is there; it can be taken once.
+    fn take(&mut self) -> Option<Result<Applied<A>, TicketError>> {
+        match core::mem::replace(self, Self::Taken) {
+            Self::Done(result) => Some(result),
+            waiting @ Self::Waiting(_) => {
+                *self = waiting;
+                None
+            }
+            Self::Taken => panic!("a ticket gives its answer once"),
+        }
+    }
+}
+
+/// The other end of a ticket. If it is dropped without a result, the ticket's is Unknown: whatever
+/// goes wrong, nobody waits for ever.
+#[derive(Debug)]
+pub(super) struct Settler<A> {
+    cell: Arc<Cell<A>>,
+}
+
+impl<A> Settler<A> {
+    /// Gives the ticket its result. Wakers run here, so no lock may be held.
+    pub(super) fn settle(self, result: Result<Applied<A>, TicketError>) {
+        self.cell.settle(result);
+    }
+}
+
+impl<A> Drop for Settler<A> {
+    fn drop(&mut self) {
+        self.cell.settle(Err(TicketError::Unknown { reason: StopReason::Asked }));
+    }
+}
+
+impl<A> Cell<A> {
+    fn settle(&self, result: Result<Applied<A>, TicketError>) {
+        let mut state = self.state.lock();
+        if let State::Waiting(waker) = &mut *state {
+            let waker = waker.take();
+            *state = State::Done(result);
+            self.done.notify_all();
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// The tickets of the commands that the replica took in, by their sequence numbers.
+#[derive(Debug)]
+pub(super) struct Pending<A> {
+    /// The sequence number of the first place.
+    first: u64,
+    places: VecDeque<Option<Settler<A>>>,
+}
+
+impl<A> Default for Pending<A> {
+    fn default() -> Self {
+        Self { first: 0, places: VecDeque::new() }
+    }
+}
+
+impl<A> Pending<A> {
+    /// Adds the ticket of the next command. Sequence numbers count up by one.
+    pub(super) fn push(&mut self, sequence: u64, settler: Settler<A>) {
+        if self.places.is_empty() {
+            self.first = sequence;
+        }
+        let expected = self.first + self.places.len() as u64;
+        assert!(sequence == expected, "command {sequence} was taken in, not {expected}");
+        self.places.push_back(Some(settler));
+    }
+
+    /// Takes out the tickets of these commands, with their sequence numbers. Numbers that are not
+    /// held, whoever names them, cost nothing.
+    pub(super) fn take(&mut self, first: u64, count: u64, mut each: impl FnMut(u64, Settler<A>)) {
+        let end = first.saturating_add(count).min(self.first + self.places.len() as u64);
+        for sequence in first.max(self.first)..end {
+            let place = usize::try_from(sequence - self.first).ok();
+            let held = place.and_then(|place| self.places.get_mut(place)).and_then(Option::take);
+            if let Some(settler) = held {
+                each(sequence, settler);
+            }
+        }
+        while let Some(None) = self.places.front() {
+            self.places.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Takes out every ticket.
+    pub(super) fn take_all(&mut self) -> VecDeque<Option<Settler<A>>> {
+        self.first += self.places.len() as u64;
+        core::mem::take(&mut self.places)
+    }
+
+    /// How many commands are not settled.
+    pub(super) fn len(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
+}

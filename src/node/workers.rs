@@ -1,0 +1,61 @@
+//! The threads that wait on a node's behalf, so that the core never does: for the disk, for the
+//! clock, and for files beside the log's own writes. The one that runs the state machine is in
+//! `apply`.
+
+use alloc::vec::Vec;
+use std::sync::Arc;
+
+use super::status::Tallies;
+use super::turn::{Errand, Shared};
+use crate::membership::ReplicaId;
+use crate::message::{Chosen, Message};
+use crate::slot::Slot;
+use crate::wal::Located;
+
+/// How many bytes of entries are read for a peer's question; it asks again for the rest.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// Runs syncs, one after the other.
+pub(super) fn run_disk<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+    while let Some(sync) = shared.syncs.pop() {
+        shared.on_synced(sync.run());
+    }
+}
+
+/// Turns the core when a timer is due.
+pub(super) fn run_timer<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+    while shared.alarm.wait(&shared.clock) {
+        shared.on_timeout();
+    }
+}
+
+/// Reads chosen entries out of the log for peers that lack them, and makes the log's segments.
+pub(super) fn run_errands<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+    while let Some(errand) = shared.errands.pop() {
+        match errand {
+            Errand::Page { to, entries } => send_page(shared, to, entries),
+            Errand::Prepare(preparation) => preparation.run(),
+        }
+    }
+}
+
+fn send_page<A: Send + 'static>(shared: &Shared<A>, to: ReplicaId, entries: Vec<(Slot, Located)>) {
+    let mut bytes = 0;
+    for (slot, located) in entries {
+        let Ok((ballot, entry)) = located.read() else {
+            // The peer asks somebody else. Whoever needs the entry here reads it itself, and stops.
+            Tallies::add(&shared.tallies.unreadable, 1);
+            return;
+        };
+        bytes += entry.len();
+        shared.turn(|core, now| {
+            let chosen = core.chosen;
+            let message = Message::Chosen(Chosen { slot, ballot, entry, chosen });
+            shared.send_message(core, now, to, &message);
+            Ok(())
+        });
+        if bytes >= PAGE_BYTES || shared.stopped().is_some() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How frames leave a node and come in: the one thing that a program must give it besides a
+//! directory and a state machine.
+
+use core::fmt;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use crate::membership::{ClusterId, Peer, ReplicaId};
+
+/// Carries frames to other replicas: best effort. It may drop, repeat and reorder them, but it must
+/// not block, and it need not tell what became of them.
+///
+/// A frame is opaque, checked by its receiver, and at most [`Transport::max_frame`] bytes long.
+pub trait Transport: Send + 'static {
+    /// Sends the frame to the replica, or drops it. Must not wait: the caller holds up the node.
+    fn send(&mut self, to: ReplicaId, frame: &[u8]);
+
+    /// The longest frame that [`Transport::send`] takes, in bytes. Must not change. What does not
+    /// fit is cut into fragments.
+    fn max_frame(&self) -> usize;
+
+    /// Called once, when the node is ready to be given frames. A transport with a receiving thread
+    /// of its own starts it here, and ends it when it is dropped. The default does nothing: then
+    /// the program calls [`crate::node::Handle::deliver`].
+    fn open(&mut self, inbox: Inbox) {
+        drop(inbox);
+    }
+}
+
+/// Where a transport puts the frames that come in.
+///
+/// It does not keep the node alive: once the node has stopped, frames are dropped.
+#[derive(Clone)]
+pub struct Inbox {
+    node: Weak<dyn Deliver>,
+    cluster: ClusterId,
+    me: Peer,
+}
+
+impl Inbox {
+    /// The inbox of this node.
+    pub(crate) fn new(node: &Arc<impl Deliver + 'static>, cluster: ClusterId, me: Peer) -> Self {
+        let node: Weak<dyn Deliver> = Arc::downgrade(&(Arc::clone(node) as Arc<dyn Deliver>));
+        Self { node, cluster, me }
+    }
+
+    /// Hands in a frame, as it came. Never waits: what finds no room is dropped and counted, and
+    /// so is what is no frame of the cluster.
+    pub fn deliver(&self, frame: Bytes) {
+        if let Some(node) = self.node.upgrade() {
+            node.deliver(frame);
+        }
+    }
+
+    /// The cluster whose frames are taken.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// Who takes them: the replica, its disk, and which of its starts it is in.
+    #[must_use]
+    pub fn me(&self) -> Peer {
+        self.me
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("cluster", &self.cluster)
+            .field("me", &self.me)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an [`Inbox`] leads to.
+pub(crate) trait Deliver: Send + Sync {
+    /// Takes a frame, or drops and counts it.
+    fn deliver(&self, frame: Bytes);
+}

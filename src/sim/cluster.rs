@@ -1,0 +1,682 @@
+//! The simulated cluster: real replicas on simulated disks, turned by the one law, *drain before
+//! you wait*, under the eyes of the oracles.
+
+use std::boxed::Box;
+use std::collections::VecDeque;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::ballot::Ballot;
+use crate::config::Config;
+use crate::entry::{CommandId, Entry};
+use crate::fragment::Courier;
+use crate::membership::{ClusterId, Incarnation, Member, Peer, ReplicaId, Replicas};
+use crate::message::{Chosen, Message};
+use crate::output::{Event, Fate, IgnoreReason, Output};
+use crate::record::{Lsn, Record};
+use crate::replica::{ProposeError, Replica, Role};
+use crate::slot::{Slot, Slots};
+use crate::time::Instant;
+use crate::wire::FrameError;
+
+use super::disk::{Disk, Journal};
+use super::marks::Marks;
+use super::network::{Cuts, Envelope, Payload};
+use super::oracle::{Broken, Oracle, broken, index_of};
+use super::text;
+use super::trace::{Trace, fingerprint};
+use super::wal_disk::WalDisk;
+
+/// How many outputs one drain may give before it counts as endless.
+const OUTPUTS_MAX: usize = 100_000;
+/// How many entries one request to a log gives at the most.
+const PAGE_ENTRIES: u64 = 128;
+
+/// What keeps the records of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskKind {
+    /// A plain list, of which a crash keeps a prefix: quick.
+    Journal,
+    /// The real log over a simulated medium, of which a crash keeps any sectors.
+    Wal,
+}
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many replicas, 1 to 9.
+    pub replicas: usize,
+    /// The settings of each replica; `members` and `seed` are filled in.
+    pub config: Config,
+    /// Whether the cluster is formed from the start.
+    pub formed: bool,
+    /// Whether state machines take their time: then an entry counts as applied only when the run
+    /// says so.
+    pub slow_machines: bool,
+    /// What keeps the records.
+    pub disk: DiskKind,
+    /// The longest frame, if messages travel as frames of the wire: at least 392 bytes. `None`: they
+    /// travel as they are, which is quicker.
+    pub frame_bytes_max: Option<usize>,
+    /// Where everything random comes from.
+    pub seed: u64,
+}
+
+/// One replica with its disk, its clock and its state machine.
+pub(crate) struct Host {
+    pub(crate) replica: Option<Replica>,
+    pub(crate) peer: Peer,
+    pub(crate) disk: Box<dyn Disk>,
+    courier: Option<Courier>,
+    config: Config,
+    /// What the host's clock is ahead of the cluster's, in microseconds.
+    pub(crate) ahead_micros: u64,
+    /// How much faster or slower than the cluster's the host's clock runs, in millionths.
+    pub(crate) drift_millionths: i64,
+    /// When the replica wants to be woken, by the host's clock.
+    pub(crate) wake: Option<Instant>,
+    /// Fingerprints of what was handed to the state machine in this life.
+    pub(crate) machine: Vec<u64>,
+    /// Every slot below is reported applied.
+    told_applied: Slot,
+    /// Appended, and not known durable.
+    unsynced: VecDeque<(Lsn, Record, Slot)>,
+    /// The chosen mark that the replica showed last.
+    chosen: Slot,
+}
+
+/// The cluster, its oracles and its trace.
+pub(crate) struct Cluster {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) oracle: Oracle,
+    pub(crate) trace: Trace,
+    pub(crate) cuts: Cuts,
+    /// The cluster's clock, in microseconds.
+    pub(crate) now_micros: u64,
+    /// How many inputs were given.
+    pub(crate) steps: u64,
+    /// What was sent since the network was last looked at.
+    pub(crate) outbox: Vec<Envelope>,
+    pub(crate) slow_machines: bool,
+    /// How many messages were sent.
+    pub(crate) sent: u64,
+    /// When an election was begun last.
+    pub(crate) prepared_micros: u64,
+    /// How many elections were won.
+    pub(crate) leading: u64,
+    cluster: ClusterId,
+    frame_bytes_max: Option<usize>,
+    proposals: u64,
+    pub(crate) marks: Marks,
+    /// The host whose disk rots.
+    rotten: Option<usize>,
+}
+
+impl Cluster {
+    /// A cluster of hosts that are all down.
+    pub(crate) fn new(settings: &Settings, text: bool) -> Self {
+        let n = settings.replicas;
+        let ids: Vec<ReplicaId> = (1..=n as u32).map(ReplicaId).collect();
+        let cluster = ClusterId(*b"simulated\0\0\0\0\0\0\0");
+        let disk = |id: &ReplicaId| match settings.disk {
+            DiskKind::Journal => Journal::boxed(cluster, *id, settings.seed),
+            DiskKind::Wal => WalDisk::boxed(cluster, *id, settings.seed),
+        };
+        let mut disks: Vec<Box<dyn Disk>> = ids.iter().map(disk).collect();
+        let member =
+            |(id, disk): (&ReplicaId, &Box<dyn Disk>)| Member { replica: *id, disk: disk.id() };
+        let members: Vec<Member> = ids.iter().zip(&disks).map(member).collect();
+        if settings.formed {
+            let records = [Record::Members { members: members.clone() }, Record::Formed];
+            disks.iter_mut().for_each(|disk| disk.install(&records));
+        }
+        let host = |(member, disk): (Member, Box<dyn Disk>)| {
+            let mut config = settings.config.clone();
+            config.members.clone_from(&ids);
+            let id = member.replica;
+            config.seed = settings.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(id.0));
+            Host {
+                replica: None,
+                peer: Peer { replica: id, disk: member.disk, incarnation: Incarnation(0) },
+                disk,
+                courier: None,
+                config,
+                ahead_micros: 1_000_000,
+                drift_millionths: 0,
+                wake: None,
+                machine: Vec::new(),
+                told_applied: Slot::ZERO,
+                unsynced: VecDeque::new(),
+                chosen: Slot::ZERO,
+            }
+        };
+        Self {
+            hosts: members.into_iter().zip(disks).map(host).collect(),
+            oracle: Oracle::new(n),
+            trace: Trace::new(text),
+            cuts: Cuts::none(n),
+            now_micros: 0,
+            steps: 0,
+            outbox: Vec::new(),
+            slow_machines: settings.slow_machines,
+            sent: 0,
+            prepared_micros: 0,
+            leading: 0,
+            cluster,
+            frame_bytes_max: settings.frame_bytes_max,
+            proposals: 0,
+            marks: Marks::default(),
+            rotten: None,
+        }
+    }
+
+    /// The time by the host's clock.
+    pub(crate) fn local(&self, at: usize) -> Instant {
+        let host = &self.hosts[at];
+        let drift = i128::from(self.now_micros) * i128::from(host.drift_millionths) / 1_000_000;
+        let micros = i128::from(self.now_micros) + i128::from(host.ahead_micros) + drift;
+        Instant::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
+    /// When the host wants to be woken, by its clock.
+    pub(crate) fn wake(&self, at: usize) -> Option<Instant> {
+        let host = &self.hosts[at];
+        host.replica.as_ref()?;
+        let courier = host.courier.as_ref().and_then(Courier::wake);
+        host.wake.into_iter().chain(courier).min()
+    }
+
+    /// Whether the host is up.
+    pub(crate) fn is_up(&self, at: usize) -> bool {
+        self.hosts[at].replica.is_some()
+    }
+
+    /// Starts a host that is down. Does nothing to one that is up.
+    pub(crate) fn start(&mut self, at: usize) -> Result<(), Broken> {
+        if self.is_up(at) {
+            return Ok(());
+        }
+        self.begin(0, at);
+        let now = self.local(at);
+        let host = &mut self.hosts[at];
+        let recovered = match host.disk.open() {
+            Ok(recovered) => recovered,
+            Err(error) => return broken("START", format!("the log of {} fails: {error}", at + 1)),
+        };
+        host.peer = recovered.me;
+        let unsynced = host.unsynced.len();
+        let kept: Vec<_> = host.unsynced.drain(..).filter(|r| r.0 <= recovered.last).collect();
+        let lost = &recovered.faulty;
+        self.marks.faulty += lost.iter().map(|run| run.slots.len()).sum::<u64>();
+        self.marks.holes += recovered.holes.iter().map(|hole| hole.len()).sum::<u64>();
+        self.marks.lost_records += (unsynced - kept.len()) as u64;
+        for (lsn, record, chosen) in kept {
+            self.oracle.on_durable(at, lsn, &record, chosen)?;
+        }
+        self.oracle.on_crash(at, recovered.last);
+        self.oracle.on_recovered(at, &recovered)?;
+        self.line(at, || format!("starts, {:?}", recovered.me.incarnation));
+        let host = &mut self.hosts[at];
+        (host.machine, host.told_applied, host.chosen) = (Vec::new(), Slot::ZERO, recovered.chosen);
+        host.courier = match self.frame_bytes_max {
+            Some(most) => match Courier::new(self.cluster, host.peer, most) {
+                Ok(courier) => Some(courier),
+                Err(error) => return broken("START", format!("no courier: {error}")),
+            },
+            None => None,
+        };
+        match Replica::new(host.config.clone(), recovered, now) {
+            Ok(replica) => host.replica = Some(replica),
+            Err(error) => return broken("START", format!("{} does not start: {error}", at + 1)),
+        }
+        self.drain(at)
+    }
+
+    /// The host loses its power. `luck` decides how much of what was not synced is kept.
+    pub(crate) fn crash(&mut self, at: usize, luck: u64) {
+        if !self.is_up(at) {
+            return;
+        }
+        self.begin(1, at);
+        self.trace.add(luck);
+        self.line(at, || String::from("crashes"));
+        let host = &mut self.hosts[at];
+        host.replica = None;
+        host.wake = None;
+        host.disk.crash(luck);
+    }
+
+    /// A record on the disk of a host that is down goes bad. Only one host of a cluster of at least
+    /// three may rot: what two have lost can be lost for good.
+    pub(crate) fn rot(&mut self, at: usize, luck: u64) {
+        if self.is_up(at) || self.hosts.len() < 3 || *self.rotten.get_or_insert(at) != at {
+            return;
+        }
+        self.begin(6, at);
+        self.trace.add(luck);
+        self.line(at, || String::from("rots"));
+        // What only this disk knows to be chosen is lost with the mark that says so.
+        let known = self.oracle.mark_of_others(at);
+        self.hosts[at].disk.rot(luck, known);
+    }
+
+    /// Gives what is under way to its receiver, without draining it. Nothing happens if it is down
+    /// or cut off.
+    pub(crate) fn hand_over(&mut self, envelope: &Envelope) -> Result<(), Broken> {
+        let (from, to) = (index_of(envelope.from.replica), index_of(envelope.to));
+        if self.cuts.is_cut(from, to) || !self.is_up(to) {
+            return Ok(());
+        }
+        match &envelope.payload {
+            Payload::Message(message) => self.hand_message(to, envelope.from, message.clone()),
+            Payload::Frame { bytes, damaged } => {
+                let now = self.local(to);
+                let host = &mut self.hosts[to];
+                let (peer, outbox) = (host.peer, &mut self.outbox);
+                let Some(courier) = &mut host.courier else { return Ok(()) };
+                let mut emit = |to, bytes: &[u8]| outbox.push(frame(peer, to, bytes));
+                match courier.receive(now, bytes.clone(), &mut emit) {
+                    Ok(Some((from, message))) => {
+                        self.oracle.wire_was_sent(from, to, &message)?;
+                        self.hand_message(to, from, message);
+                    }
+                    Ok(None) => {}
+                    Err(FrameError::Fragment { .. }) => self.marks.refused_frames += 1,
+                    Err(_) if *damaged => self.marks.refused_frames += 1,
+                    Err(error) => {
+                        return broken(
+                            "WIRE",
+                            format!("{} refuses a sound frame: {error}", to + 1),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_message(&mut self, to: usize, from: Peer, message: Message) {
+        self.begin(2, to);
+        let now = self.local(to);
+        self.oracle.on_deliver(from, to, &message);
+        self.line(to, || format!("<- {}: {}", from.replica, text::message(&message)));
+        if let Some(replica) = &mut self.hosts[to].replica {
+            replica.handle_message(now, from, message);
+        }
+    }
+
+    /// Gives what is under way to its receiver.
+    pub(crate) fn deliver(&mut self, envelope: &Envelope) -> Result<(), Broken> {
+        self.hand_over(envelope)?;
+        self.drain(index_of(envelope.to))
+    }
+
+    /// Tells a replica that its time may have come.
+    pub(crate) fn tick(&mut self, at: usize) -> Result<(), Broken> {
+        if !self.is_up(at) {
+            return Ok(());
+        }
+        self.begin(3, at);
+        let now = self.local(at);
+        self.trace.add(now);
+        self.line(at, || format!("ticks at {now}"));
+        let host = &mut self.hosts[at];
+        let (peer, outbox) = (host.peer, &mut self.outbox);
+        if let Some(courier) = &mut host.courier {
+            courier.handle_timeout(now, &mut |to, bytes| outbox.push(frame(peer, to, bytes)));
+        }
+        if let Some(replica) = &mut host.replica {
+            replica.handle_timeout(now);
+        }
+        self.drain(at)?;
+        if let Some(wake) = self.wake(at)
+            && wake <= now
+        {
+            return broken("BOUND", format!("{} wants to be woken at {wake}, it is {now}", at + 1));
+        }
+        Ok(())
+    }
+
+    /// Proposes a command of about this length at a replica.
+    pub(crate) fn propose(
+        &mut self,
+        at: usize,
+        bytes: usize,
+    ) -> Result<Result<CommandId, ProposeError>, Broken> {
+        let now = self.local(at);
+        let Some(replica) = &mut self.hosts[at].replica else {
+            return Ok(Err(ProposeError::Halted));
+        };
+        self.proposals += 1;
+        let mut command = self.proposals.to_le_bytes().to_vec();
+        command.resize(bytes.max(8), self.proposals as u8);
+        let proposed = replica.propose(now, &command);
+        self.begin(4, at);
+        self.line(at, || format!("is proposed {bytes} bytes: {proposed:?}"));
+        self.marks.full += u64::from(proposed == Err(ProposeError::Full));
+        if let Ok(id) = proposed {
+            self.trace.add(id);
+            let mine = id.replica == self.hosts[at].peer.replica
+                && id.incarnation == self.hosts[at].peer.incarnation;
+            if !mine {
+                return broken("FATE", format!("{} names a command {id:?}", at + 1));
+            }
+            self.oracle.on_submit(id, &command)?;
+        }
+        self.drain(at)?;
+        Ok(proposed)
+    }
+
+    /// Begins a sync on a host, if one is due.
+    pub(crate) fn start_sync(&mut self, at: usize) -> bool {
+        self.is_up(at) && self.hosts[at].disk.start_sync()
+    }
+
+    /// Ends the sync that runs on a host.
+    pub(crate) fn finish_sync(&mut self, at: usize) -> Result<(), Broken> {
+        if !self.is_up(at) {
+            return Ok(());
+        }
+        let Some(upto) = self.hosts[at].disk.finish_sync() else { return Ok(()) };
+        self.begin(5, at);
+        self.trace.add(upto);
+        self.line(at, || format!("has synced {upto}"));
+        while self.hosts[at].unsynced.front().is_some_and(|first| first.0 <= upto) {
+            if let Some((lsn, record, chosen)) = self.hosts[at].unsynced.pop_front() {
+                self.oracle.on_durable(at, lsn, &record, chosen)?;
+            }
+        }
+        let now = self.local(at);
+        if let Some(replica) = &mut self.hosts[at].replica {
+            replica.handle_persisted(now, upto);
+        }
+        self.drain(at)
+    }
+
+    /// Begins and ends a sync on a host.
+    pub(crate) fn sync(&mut self, at: usize) -> Result<(), Broken> {
+        self.start_sync(at);
+        self.finish_sync(at)
+    }
+
+    /// Reports everything that was handed to a host's state machine as applied.
+    pub(crate) fn apply(&mut self, at: usize) -> Result<(), Broken> {
+        if !self.is_up(at) || !self.tell_applied(at) {
+            return Ok(());
+        }
+        self.drain(at)
+    }
+
+    fn tell_applied(&mut self, at: usize) -> bool {
+        let now = self.local(at);
+        let host = &mut self.hosts[at];
+        let upto = Slot(host.machine.len() as u64);
+        let Some(replica) = host.replica.as_mut().filter(|_| host.told_applied < upto) else {
+            return false;
+        };
+        host.told_applied = upto;
+        replica.handle_applied(now, upto);
+        true
+    }
+
+    /// Takes outputs until the replica waits, and looks at it then.
+    pub(crate) fn drain(&mut self, at: usize) -> Result<(), Broken> {
+        for _ in 0..OUTPUTS_MAX {
+            let Some(replica) = &mut self.hosts[at].replica else { return Ok(()) };
+            let output = replica.poll_output();
+            if let Output::Wait { until } = output {
+                self.hosts[at].wake = until.map(|(when, _)| when);
+                if !self.slow_machines && self.tell_applied(at) {
+                    continue;
+                }
+                return self.look(at);
+            }
+            self.perform(at, output)?;
+        }
+        broken("BOUND", format!("{} never waits", at + 1))
+    }
+
+    /// Shows the replica's status to the oracles.
+    fn look(&mut self, at: usize) -> Result<(), Broken> {
+        let host = &mut self.hosts[at];
+        let Some(replica) = &host.replica else { return Ok(()) };
+        let status = replica.status();
+        host.chosen = status.chosen;
+        self.oracle.on_status(at, &status, &host.config)
+    }
+
+    /// Does what one output asks for.
+    fn perform(&mut self, at: usize, output: Output) -> Result<(), Broken> {
+        match output {
+            Output::Persist { lsn, record, chosen } => self.persist(at, lsn, record, chosen),
+            Output::Send { to, message } => {
+                to.iter().try_for_each(|to| self.send(at, to, message.clone()))
+            }
+            Output::SendEntries { to, slots } => self.send_entries(at, to, slots),
+            Output::Chosen { slot, entry } => self.hand_to_machine(at, slot, &entry),
+            Output::ApplyFromLog { slots } => slots.iter().try_for_each(|slot| {
+                self.marks.applied_from_log += 1;
+                let Some((_, entry)) = self.hosts[at].disk.read(slot) else {
+                    return broken("I8", format!("{} cannot read {slot} in its log", at + 1));
+                };
+                self.hand_to_machine(at, slot, &entry)
+            }),
+            Output::Fate { commands, fate } => {
+                self.trace.add(&fate);
+                match fate {
+                    Fate::Chosen { .. } => {}
+                    Fate::Superseded => self.marks.superseded += 1,
+                    Fate::NotLeader { .. } => self.marks.given_back += 1,
+                }
+                self.line(at, || format!("fate of {commands:?}: {fate:?}"));
+                let peer = self.hosts[at].peer;
+                self.oracle.on_fate(peer.replica, peer.incarnation, commands, fate)
+            }
+            Output::Event(event) => self.note(at, &event),
+            Output::Wait { .. } => Ok(()),
+        }
+    }
+
+    fn persist(&mut self, at: usize, lsn: Lsn, record: Record, chosen: Slot) -> Result<(), Broken> {
+        self.trace.add((lsn, &record, chosen));
+        self.line(at, || format!("writes {lsn} {}, mark {chosen}", text::record(&record)));
+        let host = &mut self.hosts[at];
+        host.disk.append(lsn, &record, chosen);
+        self.marks.learned += u64::from(matches!(record, Record::Chosen { .. }));
+        self.oracle.on_persist(at, &record, chosen, |slot| host.disk.read(slot))?;
+        host.unsynced.push_back((lsn, record, chosen));
+        Ok(())
+    }
+
+    fn send(&mut self, at: usize, to: ReplicaId, message: Message) -> Result<(), Broken> {
+        let from = self.hosts[at].peer;
+        self.trace.add((from.replica, to, &message));
+        self.line(at, || format!("-> {to}: {}", text::message(&message)));
+        if to == from.replica || index_of(to) >= self.hosts.len() {
+            return broken("SEND", format!("{} sends {} to {to}", at + 1, message.name()));
+        }
+        self.mark_message(&message);
+        self.oracle.on_send(from, &message)?;
+        self.sent += 1;
+        let now = self.local(at);
+        let outbox = &mut self.outbox;
+        match &mut self.hosts[at].courier {
+            None => outbox.push(Envelope { from, to, payload: Payload::Message(message) }),
+            Some(courier) => {
+                self.oracle.on_frame(from, to, &message);
+                let mut emit = |to, bytes: &[u8]| outbox.push(frame(from, to, bytes));
+                courier.send(now, &Replicas::one(to), &message, &mut emit);
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_message(&mut self, message: &Message) {
+        let marks = &mut self.marks;
+        match message {
+            Message::Accept(accept) => {
+                if self.oracle.is_new(accept.slot, accept.ballot) {
+                    let adopted = self.oracle.is_adopted(accept.slot, accept.ballot, &accept.entry);
+                    marks.adoptions += u64::from(adopted);
+                    marks.noops += u64::from(accept.entry == Entry::Noop && !adopted);
+                }
+            }
+            Message::Promise(promise) => marks.pages += u64::from(!promise.last),
+            Message::Nack(_) => marks.nacks += 1,
+            Message::Behind(_) => marks.behinds += 1,
+            Message::Chosen(_) => marks.caught_up += 1,
+            Message::Fetched(fetched) => marks.fetches += u64::from(fetched.proposal.is_some()),
+            Message::Prepare(_)
+            | Message::Accepted(_)
+            | Message::Heartbeat(_)
+            | Message::HeartbeatAnswer(_)
+            | Message::Canvass(_)
+            | Message::CanvassAnswer(_)
+            | Message::Fetch(_)
+            | Message::CatchUp(_)
+            | Message::Forming(_)
+            | Message::Refused(_) => {}
+        }
+    }
+
+    fn send_entries(&mut self, at: usize, to: ReplicaId, slots: Slots) -> Result<(), Broken> {
+        let mark = self.hosts[at].chosen;
+        for slot in slots.iter().take(PAGE_ENTRIES as usize) {
+            // The chosen mark of the status may be newer than the last look; the log is what counts.
+            let Some((ballot, entry)) = self.hosts[at].disk.read(slot) else {
+                if self.rotten == Some(at) {
+                    continue;
+                }
+                return broken("I8", format!("{} cannot send {slot} from its log", at + 1));
+            };
+            let chosen = mark.max(slot.next());
+            self.send(at, to, Message::Chosen(Chosen { slot, ballot, entry, chosen }))?;
+        }
+        Ok(())
+    }
+
+    fn hand_to_machine(&mut self, at: usize, slot: Slot, entry: &Entry) -> Result<(), Broken> {
+        let print = fingerprint(entry);
+        self.trace.add((at, slot, print));
+        self.line(at, || format!("applies {slot} {}", text::entry(entry)));
+        self.oracle.on_apply(at, slot, entry)?;
+        self.hosts[at].machine.push(print);
+        Ok(())
+    }
+
+    fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {
+        self.line(at, || format!("event: {event:?}"));
+        match event {
+            Event::Preparing { .. } => self.prepared_micros = self.now_micros,
+            Event::Leading { .. } => self.leading += 1,
+            Event::PeerMisbehaved { .. } => {
+                return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
+            }
+            Event::Halted { .. } => {
+                return broken("HALT", format!("{} stops: {event:?}", at + 1));
+            }
+            Event::PersistedTooFar { .. } => {
+                return broken("SEND", format!("{} refuses a true mark: {event:?}", at + 1));
+            }
+            Event::Following { leader: None } => self.marks.deposed += 1,
+            Event::Ignored { reason: IgnoreReason::OldIncarnation, .. } => {
+                self.marks.old_lives += 1;
+            }
+            Event::Formed { .. }
+            | Event::Following { .. }
+            | Event::Ignored { .. }
+            | Event::Healed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, what: u8, at: usize) {
+        self.steps += 1;
+        self.trace.add((what, at));
+    }
+
+    fn line(&mut self, at: usize, line: impl FnOnce() -> String) {
+        let now = self.now_micros;
+        self.trace.line(|| format!("{:>4}.{:03}ms {} {}", now / 1000, now % 1000, at + 1, line()));
+    }
+
+    /// A replica that leads, by its own word.
+    pub(crate) fn leader(&self) -> Option<(usize, Ballot)> {
+        let leaders = self.hosts.iter().enumerate().filter_map(|(at, host)| {
+            let status = host.replica.as_ref()?.status();
+            (status.role == Role::Leading).then_some((at, status.leader?))
+        });
+        leaders.max_by_key(|(_, ballot)| *ballot)
+    }
+
+    /// Whether something was handed to the host's state machine that is not reported applied.
+    pub(crate) fn has_to_apply(&self, at: usize) -> bool {
+        let host = &self.hosts[at];
+        host.replica.is_some() && host.told_applied.0 < host.machine.len() as u64
+    }
+
+    /// How long a silent leader is believed to live.
+    pub(crate) fn election_timeout_micros(&self) -> u64 {
+        self.hosts
+            .iter()
+            .map(|host| host.config.election_timeout.as_micros() as u64)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// One line on every replica.
+    pub(crate) fn summary(&self) -> String {
+        let lines = self.hosts.iter().enumerate().map(|(at, host)| {
+            let Some(replica) = &host.replica else { return format!("{}: down", at + 1) };
+            let status = replica.status();
+            format!(
+                "{}: {:?} promised {} leader {} chosen {} applied {} open {} ignored {:?}",
+                at + 1,
+                status.role,
+                status.promised,
+                status.leader.unwrap_or_default(),
+                status.chosen,
+                status.applied,
+                status.open_slots,
+                status.ignored
+            )
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+
+    /// CONV: all state machines have applied the same, and everything that was reported chosen.
+    pub(crate) fn conv_all_equal(&self) -> Result<(), Broken> {
+        let first = &self.hosts[0].machine;
+        for (at, host) in self.hosts.iter().enumerate() {
+            if host.machine != *first {
+                return broken(
+                    "CONV",
+                    format!(
+                        "{} has applied {} slots, 1 has applied {}",
+                        at + 1,
+                        host.machine.len(),
+                        first.len()
+                    ),
+                );
+            }
+        }
+        self.oracle.dur_acknowledged_below(Slot(first.len() as u64))
+    }
+
+    /// FATE: at rest, every command that a living replica took in has its fate.
+    pub(crate) fn all_fates_known(&self) -> Result<(), Broken> {
+        for host in &self.hosts {
+            self.oracle.fate_known_at_rest(host.peer.replica, host.peer.incarnation)?;
+        }
+        Ok(())
+    }
+}
+
+/// A frame under way.
+fn frame(from: Peer, to: ReplicaId, bytes: &[u8]) -> Envelope {
+    let payload = Payload::Frame { bytes: Bytes::copy_from_slice(bytes), damaged: false };
+    Envelope { from, to, payload }
+}

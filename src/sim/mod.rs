@@ -1,0 +1,151 @@
+//! A seeded cluster with a faulty network and a crashing disk, under the eyes of oracles.
+//!
+//! Real [`Replica`](crate::replica::Replica)s are turned by the law that every driver keeps, *drain
+//! before you wait*, but their clocks, disks and network are simulated: nothing is random that does
+//! not come from the run's seed or schedule, so a run that fails once fails again, the same way.
+//!
+//! Two ways to run:
+//!
+//! - [`play`] takes an explicit [`Schedule`]: each delivery, loss, crash and tick is a [`Step`]. It
+//!   is made for property tests: any sub-sequence of a schedule is a schedule, so a failing one
+//!   shrinks.
+//! - [`simulate`] takes a [`Swarm`], usually [`Swarm::from_seed`]: some seconds of simulated time
+//!   with some kinds of faults on and others off; then all is repaired, and the cluster must make
+//!   progress and agree.
+//!
+//! The oracles see every record as it becomes durable and every message as it leaves. They compute
+//! what is *really* chosen from the durable records of all disks alone, and judge everything that
+//! replicas say and do against that. A claim that does not hold ends the run with a [`Violation`].
+//!
+//! ```
+//! use synod::sim::{Swarm, simulate};
+//!
+//! let report = simulate(&Swarm::from_seed(7))?;
+//! assert_eq!(report.trace_hash, simulate(&Swarm::from_seed(7))?.trace_hash);
+//! # Ok::<(), synod::sim::Violation>(())
+//! ```
+
+mod cluster;
+mod disk;
+mod driver;
+mod marks;
+mod network;
+mod oracle;
+mod schedule;
+mod swarm;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trace;
+mod wal_disk;
+
+pub use cluster::{DiskKind, Settings};
+pub use driver::Weather;
+pub use marks::Marks;
+pub use network::LinkFaults;
+pub use schedule::{Ending, Schedule, Step, play};
+pub use swarm::{Swarm, simulate, simulate_fault_free};
+
+use std::format;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::string::String;
+use std::vec::Vec;
+
+use thiserror::Error;
+
+use crate::time::Instant;
+use driver::Driver;
+use oracle::Broken;
+
+/// A claim that did not hold in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{invariant} is broken at step {step}, {time}: {text}\n{}", .trace.join("\n"))]
+pub struct Violation {
+    /// How many inputs the replicas had been given.
+    pub step: u64,
+    /// The cluster's time.
+    pub time: Instant,
+    /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `F2`, `FATE`, `DUR`, `CONV`,
+    /// `LIVE`, `ECON`, `BOUND`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub text: String,
+    /// The last lines of the trace, at most 200.
+    pub trace: Vec<String>,
+}
+
+/// What a run was like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The hash of every input and output: the same on every machine.
+    pub trace_hash: u64,
+    /// How many inputs the replicas were given.
+    pub steps: u64,
+    /// How much time passed in the cluster.
+    pub time: Instant,
+    /// How many messages were sent.
+    pub messages: u64,
+    /// How many elections were won.
+    pub elections: u64,
+    /// How many slots were chosen.
+    pub slots: u64,
+    /// How many commands were reported chosen.
+    pub acknowledged: u64,
+    /// What came up on the way.
+    pub marks: Marks,
+}
+
+/// Runs once; if a claim breaks, once more with a trace as text.
+fn watch(
+    make: impl Fn(bool) -> Driver,
+    run: impl Fn(&mut Driver) -> Result<(), Broken>,
+) -> Result<Report, Violation> {
+    watch_once(make(false), &run).or_else(|violation| match watch_once(make(true), &run) {
+        Ok(_) => Err(Violation {
+            invariant: "REPRO",
+            text: format!("broken once, and not the second time: {violation}"),
+            ..violation
+        }),
+        Err(violation) => Err(violation),
+    })
+}
+
+fn watch_once(
+    mut driver: Driver,
+    run: &impl Fn(&mut Driver) -> Result<(), Broken>,
+) -> Result<Report, Violation> {
+    let broken = match catch_unwind(AssertUnwindSafe(|| run(&mut driver))) {
+        Ok(Ok(())) => return Ok(report(&driver)),
+        Ok(Err(broken)) => broken,
+        Err(panic) => Broken { invariant: "PANIC", text: panic_text(&*panic) },
+    };
+    Err(Violation {
+        step: driver.cluster.steps,
+        time: driver.now(),
+        invariant: broken.invariant,
+        text: broken.text,
+        trace: driver.cluster.trace.lines(),
+    })
+}
+
+fn panic_text(panic: &(dyn core::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => String::from(*text),
+        (None, Some(text)) => text.clone(),
+        (None, None) => String::from("a panic without words"),
+    }
+}
+
+fn report(driver: &Driver) -> Report {
+    let cluster = &driver.cluster;
+    Report {
+        trace_hash: cluster.trace.hash(),
+        steps: cluster.steps,
+        time: driver.now(),
+        messages: cluster.sent,
+        elections: cluster.leading,
+        slots: cluster.oracle.slots_chosen(),
+        acknowledged: cluster.oracle.acknowledged(),
+        marks: cluster.marks,
+    }
+}

@@ -1,0 +1,105 @@
+//! Messages and records as short lines for the trace.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use crate::entry::Entry;
+use crate::message::{Announcement, Message};
+use crate::record::Record;
+use crate::slot::Run;
+
+use super::trace::fingerprint;
+
+/// An entry with four digits of its fingerprint: enough to see whether two are the same.
+pub(crate) fn entry(entry: &Entry) -> String {
+    match entry {
+        Entry::Noop => String::from("noop"),
+        Entry::Batch(batch) => {
+            format!("[{} {:04x}]", batch.count(), fingerprint(entry) & 0xffff)
+        }
+    }
+}
+
+fn runs(runs: &[Run]) -> String {
+    let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", runs.join(" "))
+}
+
+fn announced(announcement: &Announcement) -> String {
+    format!("chosen {} {}", announcement.chosen, runs(&announcement.runs))
+}
+
+/// A message in a few words.
+pub(crate) fn message(message: &Message) -> String {
+    let name = message.name();
+    match message {
+        Message::Prepare(m) => format!("{name} {} from {}", m.ballot, m.first),
+        Message::Promise(m) => format!(
+            "{name} {} {}{} chosen {} accepted {} faulty {}",
+            m.ballot,
+            m.slots,
+            if m.last { " last" } else { "" },
+            m.chosen,
+            runs(&m.accepted),
+            runs(&m.faulty)
+        ),
+        Message::Nack(m) => {
+            format!("{name} {} promised {} chosen {}", m.ballot, m.promised, m.chosen)
+        }
+        Message::Accept(m) => format!(
+            "{name} {} {} {} {}",
+            m.ballot,
+            m.slot,
+            entry(&m.entry),
+            announced(&m.announcement)
+        ),
+        Message::Accepted(m) => format!("{name} {} {} chosen {}", m.ballot, m.slots, m.chosen),
+        Message::Behind(m) => format!("{name} {} chosen {}", m.ballot, m.chosen),
+        Message::Heartbeat(m) => {
+            format!("{name} {} #{} {}", m.ballot, m.sequence, announced(&m.announcement))
+        }
+        Message::HeartbeatAnswer(m) => {
+            format!("{name} {} #{} chosen {}", m.ballot, m.sequence, m.chosen)
+        }
+        Message::Canvass(m) => format!("{name} #{} chosen {}", m.sequence, m.chosen),
+        Message::CanvassAnswer(m) => format!(
+            "{name} #{} {} promised {} leader {} chosen {}",
+            m.sequence,
+            if m.yes { "yes" } else { "no" },
+            m.promised,
+            m.leader.map_or_else(|| String::from("none"), |leader| leader.to_string()),
+            m.chosen
+        ),
+        Message::Fetch(m) => format!("{name} {} at {} or above", m.slot, m.ballot),
+        Message::Fetched(m) => match &m.proposal {
+            Some((ballot, held)) => {
+                format!("{name} {} {ballot} {} chosen {}", m.slot, entry(held), m.chosen)
+            }
+            None => format!("{name} {} gone, chosen {}", m.slot, m.chosen),
+        },
+        Message::CatchUp(m) => format!("{name} {} chosen {}", m.slots, m.chosen),
+        Message::Chosen(m) => {
+            format!("{name} {} {} {} chosen {}", m.slot, m.ballot, entry(&m.entry), m.chosen)
+        }
+        Message::Forming(m) => {
+            format!("{name} {} members{}", m.members.len(), if m.formed { ", formed" } else { "" })
+        }
+        Message::Refused(m) => format!("{name} latest start {}", m.incarnation.0),
+    }
+}
+
+/// A record in a few words.
+pub(crate) fn record(record: &Record) -> String {
+    match record {
+        Record::Promised { ballot } => format!("Promised {ballot}"),
+        Record::Accepted { slot, ballot, entry: held } => {
+            format!("Accepted {slot} {ballot} {}", entry(held))
+        }
+        Record::Chosen { slot, ballot, entry: held } => {
+            format!("Chosen {slot} {ballot} {}", entry(held))
+        }
+        Record::Members { members } => format!("Members {}", members.len()),
+        Record::Formed => String::from("Formed"),
+    }
+}

@@ -1,0 +1,53 @@
+//! Shows one log on several replicas over UDP, through a SIGKILL of their leader.
+//!
+//! ```text
+//! cargo run --release --example udp_cluster -- --help
+//! ```
+//!
+//! The program starts N processes of itself on loopback, each a `synod` replica with a log
+//! directory of its own, and sends every line of its input through the log. Read the files in this
+//! order:
+//!
+//! - `replica.rs`: one replica. The state machine, a `Node` with the UDP transport, and what becomes
+//!   of each proposed line. What an embedder writes is here.
+//! - `feeder.rs`: how a client keeps thousands of lines in flight and loses, doubles or reorders
+//!   none of them when the leader changes.
+//! - `run.rs`: the run as a whole, with the kill and the restart.
+//! - `cluster.rs`, `protocol.rs`: the processes, and the pipes to them.
+//! - `input.rs`, `options.rs`, `report.rs`, `clock.rs`: the rest.
+
+mod clock;
+mod cluster;
+mod feeder;
+mod input;
+mod options;
+mod protocol;
+mod replica;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use options::Part;
+use run::Failure;
+
+fn main() -> ExitCode {
+    let options = match options::parse() {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let result = match options.part {
+        Some(Part::Replica(replica)) => replica::run(&replica),
+        None => run::run(&options.run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(match failure {
+                Failure::Usage(_) => 2,
+                Failure::Failed(_) => 1,
+            })
+        }
+    }
+}

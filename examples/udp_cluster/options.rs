@@ -1,0 +1,98 @@
+//! What the command line can say, and how a mistake on it is told: one line, exit code 2.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The most replicas that a cluster can have.
+const REPLICAS_MAX: u32 = 9;
+
+/// Keeps one log on several replica processes over UDP, through a SIGKILL of their leader.
+///
+/// Every line of the input goes through the log in order: a line is its bytes with its newline, any
+/// bytes, empty lines count, up to 1 MiB each. The replicas are processes of this same program on
+/// loopback, each with a log directory of its own. Half way the leader's process is killed with
+/// SIGKILL; it is started again after the next acknowledged line, or after 2 s if none can be
+/// acknowledged. At the end each replica tells the SHA-256 of the lines that it applied.
+///
+/// Exit code: 0 if every replica applied exactly the input; 1 if not, or if the cluster failed;
+/// 2 for a bad option, file or address.
+#[derive(Debug, Parser)]
+#[command(name = "udp_cluster", args_conflicts_with_subcommands = true)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+    #[command(subcommand)]
+    pub(crate) part: Option<Part>,
+}
+
+/// The options of a whole run.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The file whose lines are replicated; `-` reads standard input, to its end, before the start.
+    /// [default: the README's text, repeated to 100000 lines]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// How many replicas, 1 to 9. A majority of them must be up, so with 1 or 2 nothing moves while
+    /// the leader is down.
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICAS_MAX)))]
+    pub(crate) replicas: u32,
+    /// Leave the leader alone.
+    #[arg(long)]
+    pub(crate) no_kill: bool,
+    /// Where the logs go: a directory that is empty or absent, and that is kept.
+    /// [default: a temporary directory, removed on success, kept and named on failure]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// The parts that are not for people.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Part {
+    /// One replica of the cluster: what the program starts of itself. It speaks frames over its
+    /// standard input and output, and ends when its standard input closes.
+    #[command(hide = true)]
+    Replica(ReplicaOptions),
+}
+
+/// The options of one replica's process.
+#[derive(Debug, Args)]
+pub(crate) struct ReplicaOptions {
+    /// The replica's number, from 1.
+    #[arg(long)]
+    pub(crate) id: u32,
+    /// The UDP address of every replica, in the order of their numbers, this one's among them.
+    #[arg(long, value_name = "ADDRESS", required = true, value_delimiter = ',')]
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The file with the cluster's key: 32 random bytes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The directory of the replica's log.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log: PathBuf,
+}
+
+/// Reads the command line; for `--help`, or for a mistake, prints what there is to say and returns
+/// the exit code.
+pub(crate) fn parse() -> Result<Options, ExitCode> {
+    Options::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            eprintln!("{}", one_line(&error.to_string()));
+            ExitCode::from(2)
+        } else {
+            // Help was asked for. If it cannot be printed, nobody is there to be told.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// The first paragraph of clap's message, which says what is wrong, without the advice behind it.
+fn one_line(message: &str) -> String {
+    let first: Vec<&str> =
+        message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    first.join(" ")
+}

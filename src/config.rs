@@ -15,7 +15,7 @@ pub struct Config {
     /// The members that form the cluster, this replica among them. Once it is formed, the durable
     /// list counts, and this one must name the same replicas.
     pub members: Vec<ReplicaId>,
-    /// Seeds the jitter of election timeouts. Give each replica another one.
+    /// Seeds the jitter of election timeouts, together with the replica's name. Default 0.
     pub seed: u64,
     /// How often a leader shows that it lives. Default 20 ms.
     pub heartbeat: Duration,

@@ -42,8 +42,8 @@ fn waits_for_disk(message: &Message) -> bool {
     }
 }
 
-/// How many messages may wait for the disk. Above that votes are dropped, as if the network had
-/// lost them: they are asked for again.
+/// How many messages may wait for the disk. Above that they are dropped, as if the network had lost
+/// them: whoever needs them asks again, and what a timer sends it sends again.
 const WITHHELD_MAX: usize = 4096;
 
 /// Outputs in their order, messages that wait for the disk, and messages to oneself.
@@ -97,8 +97,7 @@ impl Outbox {
     pub fn send(&mut self, to: Replicas, message: impl Into<Message>) {
         let message = message.into();
         if waits_for_disk(&message) && self.durable < self.appended {
-            let is_vote = matches!(message, Message::Promise(_) | Message::Accepted(_));
-            if is_vote && self.withheld.len() >= WITHHELD_MAX {
+            if self.withheld.len() >= WITHHELD_MAX {
                 return;
             }
             self.withheld.push_back((self.appended, to, message));

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{ClusterId, Member, Peer};
+use crate::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId};
+use crate::replay::Replay;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// The number of a record in its log: the first is 1, each next one higher.
@@ -100,6 +101,17 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// What an empty log gives: `replica` on a fresh `disk`, in its first start. For hosts that
+    /// keep a log of their own; `synod::wal` makes this from a directory.
+    ///
+    /// The name of the disk must be random and kept with the log: whoever starts with an empty log
+    /// under the name of an old disk breaks the promises that the old log held.
+    #[must_use]
+    pub fn nothing(cluster: ClusterId, replica: ReplicaId, disk: DiskId) -> Self {
+        let me = Peer { replica, disk, incarnation: Incarnation(1) };
+        Replay::default().finish(cluster, me)
+    }
+
     /// Checks what every log that keeps its word gives back.
     ///
     /// # Errors

@@ -186,7 +186,9 @@ impl Incoming {
             return Ok(Arrival::Whole(core::mem::take(&mut self.bytes)));
         }
         self.unreported += 1;
-        if self.unreported >= REPORT_PIECES || !self.ahead.is_empty() {
+        // Where pieces are long, half a window of them must not wait for more.
+        let enough = REPORT_PIECES.min(window_pieces(self.piece_bytes) / 2).max(1);
+        if self.unreported >= enough || !self.ahead.is_empty() {
             return Ok(Arrival::Report);
         }
         self.report_at.get_or_insert(now.after(REPORT_DELAY));

@@ -170,23 +170,34 @@ impl Acceptor {
         self.heal(slot, out);
     }
 
-    /// Hears that a slot is known chosen: what the disk lost there no longer matters.
-    pub fn heal(&mut self, slot: Slot, out: &mut Outbox) {
+    fn heal(&mut self, slot: Slot, out: &mut Outbox) {
         if self.faulty.remove(&slot).is_some() {
             out.event(Event::Healed { slot });
         }
     }
 
     /// Hears that every slot below `chosen` is chosen and in the log, and forgets them.
-    pub fn settle(&mut self, chosen: Slot) {
+    ///
+    /// What the disk may have lost there no longer matters. It did until now, also where the entry
+    /// was learned: a Promise tells of acceptances, not of what was learned (invariant I10).
+    pub fn settle(&mut self, chosen: Slot, out: &mut Outbox) {
         self.accepted.advance(chosen);
-        self.faulty = self.faulty.split_off(&chosen);
+        while let Some(slot) = self.faulty.keys().next().copied().filter(|slot| *slot < chosen) {
+            self.heal(slot, out);
+        }
     }
 
     /// The chosen mark, as this acceptor was told.
     #[must_use]
     pub fn chosen(&self) -> Slot {
         self.accepted.first()
+    }
+
+    /// The first slot above everything that is accepted, or may have been and is lost.
+    #[must_use]
+    pub fn end(&self) -> Slot {
+        let lost = self.faulty.keys().next_back().map_or(Slot::ZERO, |slot| slot.next());
+        self.accepted.end().max(lost)
     }
 
     /// Refuses a ballot below the promise.
@@ -207,8 +218,7 @@ impl Acceptor {
         };
         let mut pages = Vec::new();
         let mut current = page(prepare.first);
-        let end =
-            self.accepted.end().max(self.faulty.keys().next_back().map_or(chosen, |s| s.next()));
+        let end = self.end();
         for slot in Slots::new(prepare.first.max(chosen), end).iter() {
             if current.accepted.len() + current.faulty.len() >= PAGE_RUNS {
                 pages.push(core::mem::replace(&mut current, page(slot)));

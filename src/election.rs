@@ -138,13 +138,14 @@ impl Election {
         matches!(self.stance, Stance::Canvassing { .. })
     }
 
-    /// Hears a heartbeat that the acceptor did not refuse, and answers it.
+    /// Hears a heartbeat that the acceptor did not refuse, and answers it, with the first slot above
+    /// everything accepted here and the chosen mark.
     pub(crate) fn handle_heartbeat(
         &mut self,
         now: Instant,
         from: ReplicaId,
         heartbeat: &Heartbeat,
-        chosen: Slot,
+        (end, chosen): (Slot, Slot),
         out: &mut Outbox,
     ) {
         self.heard = Some(now);
@@ -152,7 +153,7 @@ impl Election {
         self.stance = Stance::Following { leader: Some(heartbeat.ballot) };
         self.reset(now);
         let Heartbeat { ballot, sequence, .. } = *heartbeat;
-        out.send_one(from, HeartbeatAnswer { ballot, sequence, chosen });
+        out.send_one(from, HeartbeatAnswer { ballot, sequence, end, chosen });
     }
 
     /// Hears that somebody follows. Only members, who were noted when this replica began to lead,

@@ -110,6 +110,12 @@ impl Learner {
         self.learned.at(slot).map(|(_, entry)| entry)
     }
 
+    /// What is known chosen at an open slot, and the ballot that is stored with it.
+    #[must_use]
+    pub fn learned_at(&self, slot: Slot) -> Option<&(Ballot, Entry)> {
+        self.learned.at(slot)
+    }
+
     /// Who has accepted at `ballot`, as far as is known.
     #[must_use]
     pub fn voters(&self, slot: Slot, ballot: Ballot) -> VoteSet {

@@ -112,6 +112,9 @@ pub struct HeartbeatAnswer {
     pub ballot: Ballot,
     /// The heartbeat's sequence number.
     pub sequence: u64,
+    /// The first slot above everything that the sender has accepted. A leader that has nothing to
+    /// propose fills the slots below it, so that nobody waits for ever to hear what became of them.
+    pub end: Slot,
     /// The sender's chosen mark.
     pub chosen: Slot,
 }

@@ -54,6 +54,8 @@ struct Leading {
     free_from: Slot,
     /// The next slot for new commands.
     next: Slot,
+    /// Somebody has accepted slots up to here: they are filled when there are no commands.
+    fill_to: Slot,
     /// What was proposed at this ballot and is not passed yet.
     proposed: Ring<Entry>,
     proposed_bytes: usize,
@@ -79,13 +81,13 @@ pub struct Proposer {
     queued_bytes: usize,
 }
 
-/// What happened to the commands of a batch that was just proposed.
+/// What was just proposed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposed {
     /// The slot.
     pub slot: Slot,
-    /// The batch.
-    pub batch: Batch,
+    /// The batch; none if the slot was only filled.
+    pub batch: Option<Batch>,
 }
 
 impl Proposer {
@@ -156,6 +158,7 @@ impl Proposer {
                     phase_one: phase_one.clone(),
                     free_from,
                     next: free_from,
+                    fill_to: free_from,
                     proposed: Ring::new(first),
                     proposed_bytes: 0,
                     fetched: Ring::new(first),
@@ -261,13 +264,16 @@ impl Proposer {
     }
 
     /// Proposes the next batch of the queue in the next free slot, if the pipeline has room (phase
-    /// 2(a)).
+    /// 2(a)). Without a batch it fills slots in which followers have accepted something.
     pub fn propose_next(
         &mut self,
         announcement: &Announcement,
         membership: &Membership,
         out: &mut Outbox,
     ) -> Option<Proposed> {
+        if !self.has_work(announcement.chosen) {
+            return None;
+        }
         self.settle(announcement.chosen);
         let Phase::Leading(leading) = &mut self.phase else { return None };
         let chosen = announcement.chosen;
@@ -279,13 +285,36 @@ impl Proposer {
         {
             return None;
         }
-        let batch = self.queue.pop_front()?.build()?;
+        leading.next = slot.next();
+        let Some(batch) = self.queue.pop_front().and_then(|mut batch| batch.build()) else {
+            leading.send_accept(slot, Entry::Noop, None, announcement, membership, out);
+            return Some(Proposed { slot, batch: None });
+        };
         let bytes = |command: &[u8]| command.len() + COMMAND_OVERHEAD_BYTES;
         self.queued_bytes -= batch.commands().map(bytes).sum::<usize>();
         let entry = Entry::Batch(batch.clone());
-        leading.next = slot.next();
         leading.send_accept(slot, entry, None, announcement, membership, out);
-        Some(Proposed { slot, batch })
+        Some(Proposed { slot, batch: Some(batch) })
+    }
+
+    /// Hears that somebody has accepted something in the slots below `end`, at whatever ballot.
+    ///
+    /// Phase 1 did not hear of it, so it was not chosen before; but whoever proposed it there waits
+    /// to hear its fate.
+    pub fn fill_to(&mut self, end: Slot, chosen: Slot) {
+        if let Phase::Leading(leading) = &mut self.phase {
+            leading.fill_to = leading.fill_to.max(end.min(chosen.plus(ALPHA)));
+        }
+    }
+
+    /// Whether there is a command to propose, or a slot to fill.
+    #[must_use]
+    pub fn has_work(&self, chosen: Slot) -> bool {
+        let fill = match &self.phase {
+            Phase::Leading(leading) => leading.fill_to > leading.next.max(chosen),
+            Phase::Idle | Phase::Preparing(_) => false,
+        };
+        fill || !self.queue.is_empty()
     }
 
     /// The entry that was proposed at this ballot for the slot.

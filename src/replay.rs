@@ -47,7 +47,8 @@ impl Replay {
                 }
             }
             Record::Chosen { slot, ballot, entry } => {
-                self.faulty.remove(&slot);
+                // What was accepted there stays lost until the mark passes: a Promise tells of
+                // acceptances, not of what was learned (I10).
                 self.unlearned.remove(&slot);
                 self.holes.remove(&slot);
                 if slot >= self.chosen {
@@ -94,11 +95,10 @@ impl Replay {
     pub fn lose(&mut self, slot: Slot, newest: Option<Ballot>) {
         if slot < self.chosen {
             self.holes.insert(slot, ());
-        } else if !self.learned.contains_key(&slot) {
-            // An entry that is known chosen outranks whatever was accepted.
+        } else {
             self.accepted.remove(&slot);
             self.faulty.insert(slot, newest);
-            if newest.is_none() {
+            if newest.is_none() && !self.learned.contains_key(&slot) {
                 self.unlearned.insert(slot);
             }
         }

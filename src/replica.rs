@@ -26,7 +26,7 @@ use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
 use crate::proposer::{Limits, Proposer};
 use crate::record::{Lsn, Recovered};
-use crate::slot::Slot;
+use crate::slot::{ALPHA, Slot};
 use crate::time::Instant;
 
 pub use propose::ProposeError;
@@ -38,6 +38,9 @@ mod status;
 
 /// After how many election timeouts without a chosen slot a leader gives up.
 const STUCK_TIMEOUTS: u32 = 100;
+
+/// The same for a leader whose log has lost a recently chosen entry, and that nobody has given it.
+const STUCK_WITH_HOLE_TIMEOUTS: u32 = 4;
 
 /// How many bytes of entries one tick sends again.
 const RESEND_BYTES: usize = 1 << 20;
@@ -338,15 +341,19 @@ impl Replica {
     }
 
     /// A leader whose heartbeats are answered but whose proposals never are, say because long
-    /// frames are lost, lets another one try.
+    /// frames are lost, lets another one try. So does one whose log has lost a chosen entry that
+    /// nobody may have learned yet: phase 1 of another one finds it where it was accepted.
     fn give_up_stuck(&mut self, now: Instant) -> bool {
         let chosen = self.learner.chosen();
         let idle = self.proposer.open_slots() == 0
             && self.proposer.free_from().is_some_and(|free| free <= chosen);
-        if idle || chosen > self.moved.0 || self.proposer.leading().is_none() {
+        let recent = |hole: &crate::slot::Slots| hole.end.plus(ALPHA) > chosen;
+        let lost = self.learner.holes().iter().any(recent);
+        if ((idle || chosen > self.moved.0) && !lost) || self.proposer.leading().is_none() {
             self.moved = (chosen, now);
         }
-        let stuck = now.since(self.moved.1) >= self.config.election_timeout * STUCK_TIMEOUTS;
+        let timeouts = if lost { STUCK_WITH_HOLE_TIMEOUTS } else { STUCK_TIMEOUTS };
+        let stuck = now.since(self.moved.1) >= self.config.election_timeout * timeouts;
         if stuck {
             self.stop_leading();
             self.election.on_stuck(now);
@@ -409,7 +416,7 @@ impl Replica {
         if chosen == before {
             return false;
         }
-        self.acceptor.settle(chosen);
+        self.acceptor.settle(chosen, &mut self.out);
         self.proposer.settle(chosen);
         self.take_over(false);
         true

@@ -194,6 +194,35 @@ fn the_longest_entry_fits_a_segment_of_the_usual_size() {
     assert!(entry == model::entry(4001, bytes));
 }
 
+#[test]
+fn a_preparation_that_comes_too_late_does_nothing() {
+    on_all_media(|open| {
+        let (mut wal, _) = open().expect("opens");
+        let mut slot = 0;
+        let mut append_some = |wal: &mut Wal, count: u64| {
+            for _ in 0..count {
+                append(wal, &accepted(slot, 1, 3000)).expect("appends");
+                sync(wal);
+                slot += 1;
+            }
+        };
+        append_some(&mut wal, 4);
+        let late = wal.prepare().expect("the segment is more than half full");
+        assert!(wal.prepare().is_none(), "one is under way");
+        append_some(&mut wal, 4);
+        assert_eq!(wal.status().segments, 2, "the log has made the segment itself");
+        thread::spawn(move || late.run()).join().expect("no panic");
+        append_some(&mut wal, 1);
+        let early = wal.prepare().expect("it may be prepared again");
+        thread::spawn(move || early.run()).join().expect("no panic");
+        append_some(&mut wal, 9);
+        assert!(wal.status().segments >= 3);
+        assert_eq!(wal.close().expect("closes"), Lsn(18));
+        let (_, recovered) = open().expect("opens");
+        assert_eq!(recovered.accepted.len(), 18);
+    });
+}
+
 /// On a full disk entries are refused before anything is written, promises go on, a start is
 /// possible, and once there is space everything is as before.
 #[test]

@@ -386,6 +386,13 @@ rows! {
             let lost = Refusal::RecordsLost { segment: 1, offset, lsn, durable };
             assert_eq!(refusal(&disk), lost);
         }
+        // The second copy of a rotten group proves what was durable before it just as well.
+        let disk = HeapMedium::new(1);
+        three_groups(&disk);
+        disk.zero(FIRST, GROUPS[1]..GROUPS[2]);
+        disk.zero(FIRST, COPIES[1]..COPIES[0]);
+        disk.flip(FIRST, GROUPS[2] + WITHIN, 1);
+        assert!(matches!(refusal(&disk), Refusal::RecordsLost { lsn: Lsn(2), .. }));
         // After a clean stop the last group is proven too, and its loss no torn tail.
         let disk = HeapMedium::new(1);
         three_groups(&disk).close().expect("closes");
@@ -445,6 +452,39 @@ fn a_lost_list_of_members_is_told_by_the_superblock() {
     assert!(found.formed);
 }
 
+/// Whether promised in so many words or by accepting: the superblock has it too.
+#[test]
+fn a_promise_outlives_its_record() {
+    for last in [Record::Promised { ballot: ballot(7) }, accepted(3, 7, 10)] {
+        let disk = HeapMedium::new(1);
+        let mut wal = three_groups(&disk);
+        append(&mut wal, &last);
+        sync(&mut wal);
+        drop(wal);
+        disk.zero(FIRST, GROUPS[2] + 1024..GROUPS[2] + 2048);
+        disk.zero(FIRST, COPIES[2] - SECTOR..COPIES[2]);
+        let found = recovered(&disk);
+        assert_eq!((found.last, found.promised), (Lsn(3), ballot(7)));
+        assert_eq!(found.me.disk(), open(&disk).expect("opens").1.me.disk());
+    }
+}
+
+#[test]
+fn a_list_of_members_that_is_lost_in_both_places_is_refused() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).expect("opens");
+    append(&mut wal, &model::members());
+    sync(&mut wal);
+    append(&mut wal, &chosen(0, 1, 10));
+    sync(&mut wal);
+    drop(wal);
+    disk.flip(FIRST, GROUPS[0] + 60, 1);
+    // The slot that was written with the list.
+    disk.flip(SUPER, 100, 1);
+    let lost = Refusal::MembersLost { segment: 1, offset: GROUPS[0] as u32, lsn: Lsn(1) };
+    assert_eq!(refusal(&disk), lost);
+}
+
 #[test]
 fn an_older_copy_of_a_segment_is_a_loss_not_a_shorter_log() {
     let disk = HeapMedium::new(1);
@@ -491,7 +531,7 @@ fn unknown_files_are_left_alone_and_temporary_ones_removed() {
 }
 
 #[test]
-fn a_learned_entry_outranks_the_loss_of_what_was_accepted() {
+fn a_learned_entry_stays_and_what_was_accepted_beside_it_is_told_as_lost() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &chosen(4, 1, 600));
@@ -504,7 +544,8 @@ fn a_learned_entry_outranks_the_loss_of_what_was_accepted() {
     disk.flip(FIRST, GROUPS[1] + WITHIN, 1);
     let found = recovered(&disk);
     assert_eq!(found.learned, [(Slot(4), ballot(1), entry(4001, 600))]);
-    assert_eq!(found.faulty, []);
+    // Until the mark passes the slot a Promise speaks of what was accepted there, which is lost.
+    assert_eq!(found.faulty, [Run { slots: Slots::one(Slot(4)), ballot: ballot(3) }]);
     // The lost acceptance is a promise all the same.
     assert_eq!(found.promised, ballot(3));
 }

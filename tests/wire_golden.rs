@@ -104,7 +104,12 @@ fn elections() -> Vec<(&'static str, Message)> {
         ("heartbeat", Message::Heartbeat(Heartbeat { ballot: low, sequence, announcement })),
         (
             "heartbeat_answer",
-            Message::HeartbeatAnswer(HeartbeatAnswer { ballot: low, sequence, chosen }),
+            Message::HeartbeatAnswer(HeartbeatAnswer {
+                ballot: low,
+                sequence,
+                end: chosen,
+                chosen,
+            }),
         ),
         ("canvass", Message::Canvass(Canvass { sequence, chosen })),
         ("canvass_answer", Message::CanvassAnswer(answer)),

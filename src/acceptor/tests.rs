@@ -192,7 +192,7 @@ fn a_second_entry_for_a_ballot_and_slot_is_refused() {
 fn a_slot_outside_the_window_is_answered_behind_and_gets_no_vote() {
     // Mark 10: slot 9 is chosen already, slot 10 + ALPHA has no place. Neither raises the promise.
     let (mut acceptor, mut out) = (Acceptor::default(), outbox(3));
-    acceptor.settle(Slot(10));
+    acceptor.settle(Slot(10), &mut out);
     for slot in [0, 9, 10 + ALPHA, u64::MAX] {
         assert_eq!(accept(&mut acceptor, ballot(1, 1), slot, "x", &mut out), Ok(()));
         let drained = drain(&mut out);
@@ -206,7 +206,7 @@ fn a_slot_outside_the_window_is_answered_behind_and_gets_no_vote() {
 fn the_window_reaches_to_its_last_slot() {
     // Mark 10: slots 10 and 10 + ALPHA - 1 are the first and the last that get a vote.
     let (mut acceptor, mut out) = (Acceptor::default(), outbox(3));
-    acceptor.settle(Slot(10));
+    acceptor.settle(Slot(10), &mut out);
     for slot in [10 + ALPHA - 1, 10] {
         assert_eq!(accept(&mut acceptor, ballot(1, 1), slot, "x", &mut out), Ok(()));
         let accepted =
@@ -220,7 +220,7 @@ fn settled_slots_are_told_as_chosen_never_as_nothing() {
     // Slots below the mark are forgotten. The Promise says that they are chosen, which nobody may
     // read as "nothing accepted" (I5): it names no run below the mark.
     let (mut acceptor, mut out) = with(&[(0, ballot(1, 1), "x"), (3, ballot(1, 1), "y")]);
-    acceptor.settle(Slot(2));
+    acceptor.settle(Slot(2), &mut out);
     let pages = pages_for(&mut acceptor, ballot(2, 2), 0, &mut out);
     assert_eq!(pages.len(), 1);
     assert_eq!((pages[0].chosen, pages[0].last), (Slot(2), true));
@@ -275,7 +275,7 @@ fn a_fetch_is_answered_with_what_is_held_at_that_ballot_or_higher() {
 fn a_fetch_of_a_settled_slot_is_answered_with_the_mark() {
     // Gone, but chosen: the mark tells the candidate to learn the slot instead.
     let (mut acceptor, mut out) = with(&[(0, ballot(1, 1), "x")]);
-    acceptor.settle(Slot(1));
+    acceptor.settle(Slot(1), &mut out);
     acceptor.handle_fetch(id(2), &Fetch { slot: Slot(0), ballot: ballot(1, 1) }, &mut out);
     let fetched = Fetched { slot: Slot(0), proposal: None, chosen: Slot(1) };
     assert_eq!(drain(&mut out).messages(), [fetched.into()]);
@@ -340,6 +340,6 @@ fn a_lost_slot_is_healed_by_learning_it() {
     acceptor.heal(Slot(2), &mut out);
     assert_eq!(drain(&mut out).events, [Event::Healed { slot: Slot(2) }]);
     assert_eq!(acceptor.faulty(), 1);
-    acceptor.settle(Slot(2));
+    acceptor.settle(Slot(2), &mut out);
     assert_eq!(acceptor.faulty(), 0);
 }

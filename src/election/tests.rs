@@ -62,7 +62,7 @@ impl Bench {
     fn heartbeat(&mut self, now: Instant) {
         let facts = Announcement::default();
         let heartbeat = Heartbeat { ballot: ballot(3, 2), sequence: 9, announcement: facts };
-        self.election.handle_heartbeat(now, id(2), &heartbeat, Slot(4), &mut self.out);
+        self.election.handle_heartbeat(now, id(2), &heartbeat, (Slot(6), Slot(4)), &mut self.out);
     }
 
     /// Whether it says yes to replica 3 at that time.
@@ -202,7 +202,8 @@ fn a_heartbeat_is_answered_and_followed() {
     // The answer repeats ballot and number, and tells how far this replica is.
     let mut bench = Bench::new(3, 1);
     bench.heartbeat(at(20));
-    let answer = HeartbeatAnswer { ballot: ballot(3, 2), sequence: 9, chosen: Slot(4) };
+    let answer =
+        HeartbeatAnswer { ballot: ballot(3, 2), sequence: 9, end: Slot(6), chosen: Slot(4) };
     assert_eq!(drain(&mut bench.out).sent, [(vec![id(2)], answer.into())]);
     assert_eq!(bench.election.leader(), Some(ballot(3, 2)));
 }

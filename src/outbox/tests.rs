@@ -147,7 +147,7 @@ fn every_kind() -> Vec<(Message, bool)> {
         (Nack { ballot: b, promised: b, chosen }.into(), false),
         (Behind { ballot: b, chosen }.into(), false),
         (Heartbeat { ballot: b, sequence: 1, announcement: facts }.into(), false),
-        (HeartbeatAnswer { ballot: b, sequence: 1, chosen }.into(), false),
+        (HeartbeatAnswer { ballot: b, sequence: 1, end: chosen, chosen }.into(), false),
         (Canvass { sequence: 1, chosen }.into(), false),
         (CanvassAnswer { sequence: 1, yes: true, promised: b, leader: None, chosen }.into(), false),
         (Fetch { slot, ballot: b }.into(), false),

@@ -373,7 +373,8 @@ fn commands_gather_to_batches_and_a_long_one_has_its_own() {
     bench.proposer.enqueue(&[7; 500]);
     assert_eq!((first.sequence, second.sequence), (0, 1));
     let batches: Vec<_> = core::iter::from_fn(|| bench.propose_next()).collect();
-    let counts: Vec<_> = batches.iter().map(|proposed| proposed.batch.count()).collect();
+    let counts: Vec<_> =
+        batches.iter().map(|proposed| proposed.batch.as_ref().map_or(0, Batch::count)).collect();
     assert_eq!((counts, bench.proposer.queued_bytes()), (vec![2, 1], 0));
 }
 
@@ -392,6 +393,23 @@ fn a_deposed_leader_gives_back_what_it_never_proposed_and_no_more() {
     assert_eq!(bench.propose_next(), None);
     assert_eq!(bench.take_over(true), []);
     assert_eq!(bench.send_again(&[], 1000), []);
+}
+
+#[test]
+fn an_idle_leader_fills_what_a_follower_has_accepted_above_what_phase_1_found() {
+    // A follower holds something in slots 0 and 1 that no prepare quorum spoke of. Whoever proposed
+    // it waits for its fate, so Noops go there; a command comes first, and none follows beyond.
+    let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[])]);
+    assert_eq!(bench.propose_next(), None);
+    bench.proposer.fill_to(Slot(2), Slot(0));
+    bench.proposer.enqueue(b"a");
+    let proposed: Vec<_> = core::iter::from_fn(|| bench.propose_next())
+        .map(|proposed| (proposed.slot, proposed.batch.is_some()))
+        .collect();
+    assert_eq!(proposed, [(Slot(0), true), (Slot(1), false)]);
+    // However far somebody says that it has accepted, the window is the cluster's.
+    bench.proposer.fill_to(Slot(u64::MAX), Slot(0));
+    assert!(core::iter::from_fn(|| bench.propose_next()).count() < ALPHA as usize);
 }
 
 #[test]

@@ -133,12 +133,16 @@ fn a_lost_slot_is_faulty_at_the_highest_ballot_it_can_have_been_accepted_in() {
 }
 
 #[test]
-fn a_faulty_slot_heals_when_it_is_accepted_again_or_learned() {
-    for later in [accepted(0, 5), chosen(0, 5)] {
+fn a_faulty_slot_heals_when_it_is_accepted_again_or_the_mark_passes_it_but_not_when_it_is_learned()
+{
+    // A Promise tells of acceptances above the mark, and not of what was learned there.
+    for (later, mark, healed) in
+        [(accepted(0, 5), 0, true), (chosen(0, 5), 0, false), (chosen(0, 5), 1, true)]
+    {
         let mut replay = fold([(accepted(0, 1), 0)]);
         replay.lose(Slot(0), None);
-        replay.apply(Lsn(2), later, Slot(0));
-        assert!(finish(replay).faulty.is_empty());
+        replay.apply(Lsn(2), later, Slot(mark));
+        assert_eq!(finish(replay).faulty.is_empty(), healed);
     }
 }
 

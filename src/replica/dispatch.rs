@@ -29,8 +29,9 @@ impl Replica {
             Message::Behind(_) => {}
             Message::Heartbeat(heartbeat) => self.handle_heartbeat(now, from, &heartbeat),
             Message::HeartbeatAnswer(answer) => {
-                if self.proposer.leading() == Some(answer.ballot) {
+                if self.proposer.leading() == Some(answer.ballot) && self.is_member(from) {
                     self.election.handle_heartbeat_answer(now, from);
+                    self.proposer.fill_to(answer.end, self.learner.chosen());
                 }
             }
             Message::Canvass(canvass) => {
@@ -89,6 +90,7 @@ impl Replica {
         match self.proposer.handle_promise(from, promise, membership) {
             Ok(true) => {
                 self.election.on_lead(now, membership);
+                self.proposer.fill_to(self.acceptor.end(), self.learner.chosen());
                 self.out.event(Event::Leading { ballot: promise.ballot });
                 self.on_election(now);
                 self.take_over(false);
@@ -113,7 +115,9 @@ impl Replica {
         // Facts first: they count whatever becomes of the Accept.
         self.learn_announced(from, &accept.announcement);
         self.pass_chosen();
-        if self.learner.learned(accept.slot).is_some_and(|entry| *entry != accept.entry) {
+        // A lower ballot than the one at which it was chosen may honestly carry another entry.
+        let chosen = self.learner.learned_at(accept.slot);
+        if chosen.is_some_and(|(at, entry)| accept.ballot > *at && *entry != accept.entry) {
             let slot = accept.slot;
             self.report(from, Err(Misbehaviour::ChosenChanged { slot }));
             return;
@@ -169,8 +173,8 @@ impl Replica {
         if self.election.leader() != Some(heartbeat.ballot) {
             self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
         }
-        let chosen = self.learner.chosen();
-        self.election.handle_heartbeat(now, from, heartbeat, chosen, &mut self.out);
+        let marks = (self.acceptor.end(), self.learner.chosen());
+        self.election.handle_heartbeat(now, from, heartbeat, marks, &mut self.out);
     }
 
     fn handle_fetched(&mut self, fetched: Fetched) {
@@ -182,10 +186,6 @@ impl Replica {
         let Chosen { slot, ballot, entry, .. } = chosen;
         let held = self.acceptor.held(slot);
         let judged = self.learner.learn(slot, ballot, entry, held, &mut self.out);
-        // Not every Ok has learned it: a slot beyond the window is passed over.
-        if self.learner.learned(slot).is_some() {
-            self.acceptor.heal(slot, &mut self.out);
-        }
         self.report(from, judged);
     }
 

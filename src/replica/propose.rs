@@ -74,7 +74,7 @@ impl Replica {
     /// Proposes the next batch, if there is one and the pipeline and the disk have room.
     pub(super) fn propose_next(&mut self) -> bool {
         let Some(membership) = &self.membership else { return false };
-        if self.proposer.queued_bytes() == 0 || self.is_disk_busy() {
+        if !self.proposer.has_work(self.learner.chosen()) || self.is_disk_busy() {
             return false;
         }
         let announcement = self.learner.announcement();
@@ -82,7 +82,9 @@ impl Replica {
         else {
             return false;
         };
-        self.fates.propose(proposed.slot, proposed.batch);
+        if let Some(batch) = proposed.batch {
+            self.fates.propose(proposed.slot, batch);
+        }
         self.settle(self.now);
         true
     }

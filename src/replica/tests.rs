@@ -431,7 +431,7 @@ fn a_new_leader_has_its_whole_time_to_get_something_chosen() {
         last = alone.now;
         assert!(last < led.after(Duration::from_secs(100)), "it leads for ever");
         alone.tick();
-        alone.hear(2, HeartbeatAnswer { ballot, sequence: 1, chosen: Slot(0) });
+        alone.hear(2, HeartbeatAnswer { ballot, sequence: 1, end: Slot(0), chosen: Slot(0) });
     }
     let timeout = alone.replica.config.election_timeout;
     assert!(last.since(led) >= timeout * (STUCK_TIMEOUTS - 1), "{:?}", last.since(led));
@@ -450,9 +450,9 @@ fn the_log_below_the_mark_is_served_and_no_more() {
 }
 
 #[test]
-fn what_is_learned_heals_what_the_disk_lost_there_and_nowhere_else() {
-    // Slots 1 and 2 were lost; 1 comes out of a peer's log. 2 is as unknown as before (I10), until
-    // the mark passes it.
+fn what_is_learned_heals_what_the_disk_lost_there_when_the_mark_passes_it() {
+    // Slots 1 and 2 were lost; 1 comes out of a peer's log, but slot 0 is missing below it. Until the
+    // mark passes them a Promise must tell both as lost (I10): it does not tell what was learned.
     let mut log = recovered(1);
     (log.promised, log.last) = (ballot(2, 2), Lsn(3));
     log.faulty = vec![run(1, 3, ballot(2, 2))];
@@ -463,9 +463,9 @@ fn what_is_learned_heals_what_the_disk_lost_there_and_nowhere_else() {
         let events = alone.hear(2, chosen).events;
         (events, alone.replica.status().faulty_slots)
     };
-    assert_eq!(learn(1), (vec![Event::Healed { slot: Slot(1) }], 1));
-    assert_eq!(learn(1 + ALPHA), (vec![], 1));
-    assert_eq!(learn(0), (vec![], 1));
+    assert_eq!(learn(1), (vec![], 2));
+    assert_eq!(learn(1 + ALPHA), (vec![], 2));
+    assert_eq!(learn(0), (vec![Event::Healed { slot: Slot(1) }], 1));
     assert_eq!(learn(2), (vec![Event::Healed { slot: Slot(2) }], 0));
 }
 

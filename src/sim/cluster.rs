@@ -7,86 +7,26 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use bytes::Bytes;
-
 use crate::ballot::Ballot;
-use crate::config::Config;
-use crate::entry::{CommandId, Entry};
+use crate::entry::CommandId;
 use crate::fragment::Courier;
-use crate::membership::{ClusterId, Incarnation, Member, Peer, ReplicaId, Replicas};
-use crate::message::{Chosen, Message};
-use crate::output::{Event, Fate, IgnoreReason, Output};
-use crate::record::{Lsn, Record};
+use crate::membership::{ClusterId, Incarnation, Member, Peer, ReplicaId};
+use crate::message::Message;
+use crate::record::Record;
 use crate::replica::{ProposeError, Replica, Role};
-use crate::slot::{Slot, Slots};
+use crate::slot::Slot;
 use crate::time::Instant;
 use crate::wire::FrameError;
 
 use super::disk::{Disk, Journal};
+use super::host::{DiskKind, Host, Settings};
 use super::marks::Marks;
 use super::network::{Cuts, Envelope, Payload};
 use super::oracle::{Broken, Oracle, broken, index_of};
+use super::outputs::frame;
 use super::text;
-use super::trace::{Trace, fingerprint};
+use super::trace::Trace;
 use super::wal_disk::WalDisk;
-
-/// How many outputs one drain may give before it counts as endless.
-const OUTPUTS_MAX: usize = 100_000;
-/// How many entries one request to a log gives at the most.
-const PAGE_ENTRIES: u64 = 128;
-
-/// What keeps the records of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiskKind {
-    /// A plain list, of which a crash keeps a prefix: quick.
-    Journal,
-    /// The real log over a simulated medium, of which a crash keeps any sectors.
-    Wal,
-}
-
-/// What a cluster is made of.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How many replicas, 1 to 9.
-    pub replicas: usize,
-    /// The settings of each replica; `members` and `seed` are filled in.
-    pub config: Config,
-    /// Whether the cluster is formed from the start.
-    pub formed: bool,
-    /// Whether state machines take their time: then an entry counts as applied only when the run
-    /// says so.
-    pub slow_machines: bool,
-    /// What keeps the records.
-    pub disk: DiskKind,
-    /// The longest frame, if messages travel as frames of the wire: at least 392 bytes. `None`: they
-    /// travel as they are, which is quicker.
-    pub frame_bytes_max: Option<usize>,
-    /// Where everything random comes from.
-    pub seed: u64,
-}
-
-/// One replica with its disk, its clock and its state machine.
-pub(crate) struct Host {
-    pub(crate) replica: Option<Replica>,
-    pub(crate) peer: Peer,
-    pub(crate) disk: Box<dyn Disk>,
-    courier: Option<Courier>,
-    config: Config,
-    /// What the host's clock is ahead of the cluster's, in microseconds.
-    pub(crate) ahead_micros: u64,
-    /// How much faster or slower than the cluster's the host's clock runs, in millionths.
-    pub(crate) drift_millionths: i64,
-    /// When the replica wants to be woken, by the host's clock.
-    pub(crate) wake: Option<Instant>,
-    /// Fingerprints of what was handed to the state machine in this life.
-    pub(crate) machine: Vec<u64>,
-    /// Every slot below is reported applied.
-    told_applied: Slot,
-    /// Appended, and not known durable.
-    unsynced: VecDeque<(Lsn, Record, Slot)>,
-    /// The chosen mark that the replica showed last.
-    chosen: Slot,
-}
 
 /// The cluster, its oracles and its trace.
 pub(crate) struct Cluster {
@@ -112,7 +52,7 @@ pub(crate) struct Cluster {
     proposals: u64,
     pub(crate) marks: Marks,
     /// The host whose disk rots.
-    rotten: Option<usize>,
+    pub(crate) rotten: Option<usize>,
 }
 
 impl Cluster {
@@ -126,9 +66,9 @@ impl Cluster {
             DiskKind::Wal => WalDisk::boxed(cluster, *id, settings.seed),
         };
         let mut disks: Vec<Box<dyn Disk>> = ids.iter().map(disk).collect();
-        let member =
-            |(id, disk): (&ReplicaId, &Box<dyn Disk>)| Member { replica: *id, disk: disk.id() };
-        let members: Vec<Member> = ids.iter().zip(&disks).map(member).collect();
+        let names = ids.iter().zip(disks.iter().map(|disk| disk.id()));
+        let members: Vec<Member> =
+            names.map(|(replica, disk)| Member { replica: *replica, disk }).collect();
         if settings.formed {
             let records = [Record::Members { members: members.clone() }, Record::Formed];
             disks.iter_mut().for_each(|disk| disk.install(&records));
@@ -410,7 +350,7 @@ impl Cluster {
         self.drain(at)
     }
 
-    fn tell_applied(&mut self, at: usize) -> bool {
+    pub(crate) fn tell_applied(&mut self, at: usize) -> bool {
         let now = self.local(at);
         let host = &mut self.hosts[at];
         let upto = Slot(host.machine.len() as u64);
@@ -422,183 +362,12 @@ impl Cluster {
         true
     }
 
-    /// Takes outputs until the replica waits, and looks at it then.
-    pub(crate) fn drain(&mut self, at: usize) -> Result<(), Broken> {
-        for _ in 0..OUTPUTS_MAX {
-            let Some(replica) = &mut self.hosts[at].replica else { return Ok(()) };
-            let output = replica.poll_output();
-            if let Output::Wait { until } = output {
-                self.hosts[at].wake = until.map(|(when, _)| when);
-                if !self.slow_machines && self.tell_applied(at) {
-                    continue;
-                }
-                return self.look(at);
-            }
-            self.perform(at, output)?;
-        }
-        broken("BOUND", format!("{} never waits", at + 1))
-    }
-
-    /// Shows the replica's status to the oracles.
-    fn look(&mut self, at: usize) -> Result<(), Broken> {
-        let host = &mut self.hosts[at];
-        let Some(replica) = &host.replica else { return Ok(()) };
-        let status = replica.status();
-        host.chosen = status.chosen;
-        self.oracle.on_status(at, &status, &host.config)
-    }
-
-    /// Does what one output asks for.
-    fn perform(&mut self, at: usize, output: Output) -> Result<(), Broken> {
-        match output {
-            Output::Persist { lsn, record, chosen } => self.persist(at, lsn, record, chosen),
-            Output::Send { to, message } => {
-                to.iter().try_for_each(|to| self.send(at, to, message.clone()))
-            }
-            Output::SendEntries { to, slots } => self.send_entries(at, to, slots),
-            Output::Chosen { slot, entry } => self.hand_to_machine(at, slot, &entry),
-            Output::ApplyFromLog { slots } => slots.iter().try_for_each(|slot| {
-                self.marks.applied_from_log += 1;
-                let Some((_, entry)) = self.hosts[at].disk.read(slot) else {
-                    return broken("I8", format!("{} cannot read {slot} in its log", at + 1));
-                };
-                self.hand_to_machine(at, slot, &entry)
-            }),
-            Output::Fate { commands, fate } => {
-                self.trace.add(&fate);
-                match fate {
-                    Fate::Chosen { .. } => {}
-                    Fate::Superseded => self.marks.superseded += 1,
-                    Fate::NotLeader { .. } => self.marks.given_back += 1,
-                }
-                self.line(at, || format!("fate of {commands:?}: {fate:?}"));
-                let peer = self.hosts[at].peer;
-                self.oracle.on_fate(peer.replica, peer.incarnation, commands, fate)
-            }
-            Output::Event(event) => self.note(at, &event),
-            Output::Wait { .. } => Ok(()),
-        }
-    }
-
-    fn persist(&mut self, at: usize, lsn: Lsn, record: Record, chosen: Slot) -> Result<(), Broken> {
-        self.trace.add((lsn, &record, chosen));
-        self.line(at, || format!("writes {lsn} {}, mark {chosen}", text::record(&record)));
-        let host = &mut self.hosts[at];
-        host.disk.append(lsn, &record, chosen);
-        self.marks.learned += u64::from(matches!(record, Record::Chosen { .. }));
-        self.oracle.on_persist(at, &record, chosen, |slot| host.disk.read(slot))?;
-        host.unsynced.push_back((lsn, record, chosen));
-        Ok(())
-    }
-
-    fn send(&mut self, at: usize, to: ReplicaId, message: Message) -> Result<(), Broken> {
-        let from = self.hosts[at].peer;
-        self.trace.add((from.replica, to, &message));
-        self.line(at, || format!("-> {to}: {}", text::message(&message)));
-        if to == from.replica || index_of(to) >= self.hosts.len() {
-            return broken("SEND", format!("{} sends {} to {to}", at + 1, message.name()));
-        }
-        self.mark_message(&message);
-        self.oracle.on_send(from, &message)?;
-        self.sent += 1;
-        let now = self.local(at);
-        let outbox = &mut self.outbox;
-        match &mut self.hosts[at].courier {
-            None => outbox.push(Envelope { from, to, payload: Payload::Message(message) }),
-            Some(courier) => {
-                self.oracle.on_frame(from, to, &message);
-                let mut emit = |to, bytes: &[u8]| outbox.push(frame(from, to, bytes));
-                courier.send(now, &Replicas::one(to), &message, &mut emit);
-            }
-        }
-        Ok(())
-    }
-
-    fn mark_message(&mut self, message: &Message) {
-        let marks = &mut self.marks;
-        match message {
-            Message::Accept(accept) => {
-                if self.oracle.is_new(accept.slot, accept.ballot) {
-                    let adopted = self.oracle.is_adopted(accept.slot, accept.ballot, &accept.entry);
-                    marks.adoptions += u64::from(adopted);
-                    marks.noops += u64::from(accept.entry == Entry::Noop && !adopted);
-                }
-            }
-            Message::Promise(promise) => marks.pages += u64::from(!promise.last),
-            Message::Nack(_) => marks.nacks += 1,
-            Message::Behind(_) => marks.behinds += 1,
-            Message::Chosen(_) => marks.caught_up += 1,
-            Message::Fetched(fetched) => marks.fetches += u64::from(fetched.proposal.is_some()),
-            Message::Prepare(_)
-            | Message::Accepted(_)
-            | Message::Heartbeat(_)
-            | Message::HeartbeatAnswer(_)
-            | Message::Canvass(_)
-            | Message::CanvassAnswer(_)
-            | Message::Fetch(_)
-            | Message::CatchUp(_)
-            | Message::Forming(_)
-            | Message::Refused(_) => {}
-        }
-    }
-
-    fn send_entries(&mut self, at: usize, to: ReplicaId, slots: Slots) -> Result<(), Broken> {
-        let mark = self.hosts[at].chosen;
-        for slot in slots.iter().take(PAGE_ENTRIES as usize) {
-            // The chosen mark of the status may be newer than the last look; the log is what counts.
-            let Some((ballot, entry)) = self.hosts[at].disk.read(slot) else {
-                if self.rotten == Some(at) {
-                    continue;
-                }
-                return broken("I8", format!("{} cannot send {slot} from its log", at + 1));
-            };
-            let chosen = mark.max(slot.next());
-            self.send(at, to, Message::Chosen(Chosen { slot, ballot, entry, chosen }))?;
-        }
-        Ok(())
-    }
-
-    fn hand_to_machine(&mut self, at: usize, slot: Slot, entry: &Entry) -> Result<(), Broken> {
-        let print = fingerprint(entry);
-        self.trace.add((at, slot, print));
-        self.line(at, || format!("applies {slot} {}", text::entry(entry)));
-        self.oracle.on_apply(at, slot, entry)?;
-        self.hosts[at].machine.push(print);
-        Ok(())
-    }
-
-    fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {
-        self.line(at, || format!("event: {event:?}"));
-        match event {
-            Event::Preparing { .. } => self.prepared_micros = self.now_micros,
-            Event::Leading { .. } => self.leading += 1,
-            Event::PeerMisbehaved { .. } => {
-                return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
-            }
-            Event::Halted { .. } => {
-                return broken("HALT", format!("{} stops: {event:?}", at + 1));
-            }
-            Event::PersistedTooFar { .. } => {
-                return broken("SEND", format!("{} refuses a true mark: {event:?}", at + 1));
-            }
-            Event::Following { leader: None } => self.marks.deposed += 1,
-            Event::Ignored { reason: IgnoreReason::OldIncarnation, .. } => {
-                self.marks.old_lives += 1;
-            }
-            Event::Formed { .. }
-            | Event::Following { .. }
-            | Event::Ignored { .. }
-            | Event::Healed { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, what: u8, at: usize) {
+    pub(crate) fn begin(&mut self, what: u8, at: usize) {
         self.steps += 1;
         self.trace.add((what, at));
     }
 
-    fn line(&mut self, at: usize, line: impl FnOnce() -> String) {
+    pub(crate) fn line(&mut self, at: usize, line: impl FnOnce() -> String) {
         let now = self.now_micros;
         self.trace.line(|| format!("{:>4}.{:03}ms {} {}", now / 1000, now % 1000, at + 1, line()));
     }
@@ -673,10 +442,4 @@ impl Cluster {
         }
         Ok(())
     }
-}
-
-/// A frame under way.
-fn frame(from: Peer, to: ReplicaId, bytes: &[u8]) -> Envelope {
-    let payload = Payload::Frame { bytes: Bytes::copy_from_slice(bytes), damaged: false };
-    Envelope { from, to, payload }
 }

@@ -28,9 +28,11 @@
 mod cluster;
 mod disk;
 mod driver;
+mod host;
 mod marks;
 mod network;
 mod oracle;
+mod outputs;
 mod schedule;
 mod swarm;
 #[cfg(test)]
@@ -39,8 +41,8 @@ mod text;
 mod trace;
 mod wal_disk;
 
-pub use cluster::{DiskKind, Settings};
 pub use driver::Weather;
+pub use host::{DiskKind, Settings};
 pub use marks::Marks;
 pub use network::LinkFaults;
 pub use schedule::{Ending, Schedule, Step, play};
@@ -100,14 +102,18 @@ fn watch(
     make: impl Fn(bool) -> Driver,
     run: impl Fn(&mut Driver) -> Result<(), Broken>,
 ) -> Result<Report, Violation> {
-    watch_once(make(false), &run).or_else(|violation| match watch_once(make(true), &run) {
+    let violation = match watch_once(make(false), &run) {
+        Ok(report) => return Ok(report),
+        Err(violation) => violation,
+    };
+    match watch_once(make(true), &run) {
         Ok(_) => Err(Violation {
             invariant: "REPRO",
             text: format!("broken once, and not the second time: {violation}"),
             ..violation
         }),
         Err(violation) => Err(violation),
-    })
+    }
 }
 
 fn watch_once(

@@ -6,8 +6,9 @@ use std::vec::Vec;
 
 use crate::config::Config;
 
-use super::cluster::{Cluster, DiskKind, Settings};
+use super::cluster::Cluster;
 use super::driver::Driver;
+use super::host::{DiskKind, Settings};
 use super::network::Envelope;
 use super::oracle::{Broken, index_of};
 use super::{Report, Violation, watch};
@@ -162,7 +163,7 @@ fn settings(schedule: &Schedule) -> Settings {
     let bits = schedule.seed;
     let mut config = Config::new([]);
     config.pipeline_slots = [1, 2, 4, 16][(bits & 3) as usize];
-    config.batch_bytes = [1, 100, 1000, 64 << 10][((bits >> 2) & 3) as usize];
+    config.batch_bytes = [1, 100, 1000, 8 << 10][((bits >> 2) & 3) as usize];
     config.apply_slots = [1, 2, 8, 256][((bits >> 4) & 3) as usize];
     config.pipeline_bytes = [1, 200, 8 << 20, 8 << 20][((bits >> 6) & 3) as usize];
     config.queue_bytes = [100, 1000, 8 << 20, 8 << 20][((bits >> 8) & 3) as usize];

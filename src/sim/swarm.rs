@@ -5,8 +5,9 @@ use crate::config::Config;
 use crate::slot::ALPHA;
 use oorandom::Rand64;
 
-use super::cluster::{Cluster, DiskKind, Settings};
+use super::cluster::Cluster;
 use super::driver::{Driver, Weather};
+use super::host::{DiskKind, Settings};
 use super::network::LinkFaults;
 use super::oracle::{Broken, broken};
 use super::{Report, Violation, watch};
@@ -35,7 +36,7 @@ impl Swarm {
         let mut below = |below: u64| random.rand_range(0..below);
         let mut config = Config::new([]);
         config.pipeline_slots = [1, 2, 4, 16, 64][below(5) as usize];
-        config.batch_bytes = [1, 100, 1000, 64 << 10][below(4) as usize];
+        config.batch_bytes = [1, 100, 1000, 8 << 10][below(4) as usize];
         config.apply_slots = [1, 4, 32, 256][below(4) as usize];
         let replicas = SIZES[below(SIZES.len() as u64) as usize];
         let on = |chance: u64| chance < 2;

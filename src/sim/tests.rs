@@ -1,13 +1,16 @@
 //! The harness itself: what it reports, that it repeats, and that its disk and network do what they
 //! say.
 
+mod plays;
+
 use core::cell::Cell;
 use std::string::String;
 use std::vec::Vec;
 
-use super::cluster::{Cluster, DiskKind, Settings};
+use super::cluster::Cluster;
 use super::disk::{Disk, Journal};
 use super::driver::Driver;
+use super::host::{DiskKind, Settings};
 use super::network::Cuts;
 use super::oracle::{Broken, broken};
 use super::{Ending, Schedule, Step, Swarm, play, simulate, watch};

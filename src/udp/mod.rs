@@ -45,8 +45,8 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// The shortest longest datagram that may be set, in bytes. A node needs more to carry its frames.
 const DATAGRAM_BYTES_MIN: usize = DATAGRAM_OVERHEAD + 1;
 
-/// How large the socket's receive buffer is asked to be: a few round trips of full pipelines.
-const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+/// How large the socket's buffers are asked to be: a few round trips of full pipelines.
+const BUFFER_BYTES: usize = 8 << 20;
 
 /// How many senders that are not among the peers are remembered.
 const STRANGERS_MAX: usize = 32;
@@ -152,8 +152,7 @@ impl UdpTransport {
         let socket = UdpSocket::bind(listen).map_err(failed)?;
         socket.set_read_timeout(Some(receive::LOOK_UP)).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        // As much as the system allows; what does not fit is lost and sent again.
-        let _ = sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES);
+        enlarge_buffers(&socket);
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| BindError::Random { error })?;
         if key.is_none() {
@@ -198,6 +197,25 @@ impl UdpTransport {
     fn address_of(&self, replica: ReplicaId) -> Option<SocketAddr> {
         let known = self.peers.get(&replica).copied();
         known.or_else(|| self.strangers.lock().address(replica))
+    }
+}
+
+/// Makes the socket's buffers as large as the system allows: what finds no room in them is lost, and
+/// sent again only after a timeout. Loopback counts a datagram in the sender's buffer, too, until it
+/// is received.
+fn enlarge_buffers(socket: &UdpSocket) {
+    #[cfg(target_os = "linux")]
+    {
+        // Only a privileged process may go beyond the system's limit.
+        let _ = sockopt::set_socket_recv_buffer_size_force(socket, BUFFER_BYTES)
+            .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES));
+        let _ = sockopt::set_socket_send_buffer_size_force(socket, BUFFER_BYTES)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(socket, BUFFER_BYTES));
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES);
+        let _ = sockopt::set_socket_send_buffer_size(socket, BUFFER_BYTES);
     }
 }
 

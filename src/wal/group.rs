@@ -212,7 +212,7 @@ impl Index {
         };
         let entries = (0..count).map(|i| Entry::read(&bytes[INDEX_HEAD + i * NAME..][..NAME]));
         let index = Self { offset, mark, entries: entries.collect::<Option<_>>()? };
-        (index.end() as usize == offset as usize + group).then_some((index, length))
+        (round_up(index.frames_bytes(), SECTOR) == group).then_some((index, length))
     }
 
     /// Whether a sector of the group that does not hold what was written to it holds nothing at
@@ -234,7 +234,7 @@ impl Index {
     ) -> impl Iterator<Item = (Lsn, &'a Entry, Option<(u32, Frame<'a>)>)> {
         let mut at = self.offset;
         self.entries.iter().enumerate().map(move |(i, entry)| {
-            let lsn = Lsn(self.mark.first.0 + i as u64);
+            let lsn = Lsn(self.mark.first.0.saturating_add(i as u64));
             let frame = segment
                 .get(at as usize..)
                 .and_then(|bytes| Frame::read(bytes, at, salt))

@@ -93,7 +93,7 @@ fn slots_of(message: &Message) -> [Slot; 3] {
         Message::Heartbeat(m) => {
             [m.announcement.chosen, last(&m.announcement.runs), m.announcement.chosen]
         }
-        Message::HeartbeatAnswer(m) => [m.chosen; 3],
+        Message::HeartbeatAnswer(m) => [m.end, m.chosen, m.chosen],
         Message::Canvass(m) => [m.chosen; 3],
         Message::CanvassAnswer(m) => [m.chosen; 3],
         Message::Fetch(m) => [m.slot; 3],

@@ -62,6 +62,7 @@ pub(super) enum Header<'a> {
     HeartbeatAnswer {
         ballot: Ballot,
         sequence: u64,
+        end: Slot,
         chosen: Slot,
     },
     Canvass {
@@ -150,7 +151,8 @@ impl<'a> Header<'a> {
                 runs: Runs::of(&m.announcement.runs),
             },
             Message::HeartbeatAnswer(m) => {
-                Self::HeartbeatAnswer { ballot: m.ballot, sequence: m.sequence, chosen: m.chosen }
+                let (ballot, sequence) = (m.ballot, m.sequence);
+                Self::HeartbeatAnswer { ballot, sequence, end: m.end, chosen: m.chosen }
             }
             Message::Canvass(m) => Self::Canvass { sequence: m.sequence, chosen: m.chosen },
             Message::CanvassAnswer(m) => Self::CanvassAnswer {
@@ -247,8 +249,8 @@ impl<'a> Header<'a> {
                 let announcement = Announcement { chosen, runs: runs.into_vec() };
                 Message::Heartbeat(Heartbeat { ballot, sequence, announcement })
             }
-            Self::HeartbeatAnswer { ballot, sequence, chosen } => {
-                Message::HeartbeatAnswer(HeartbeatAnswer { ballot, sequence, chosen })
+            Self::HeartbeatAnswer { ballot, sequence, end, chosen } => {
+                Message::HeartbeatAnswer(HeartbeatAnswer { ballot, sequence, end, chosen })
             }
             Self::Canvass { sequence, chosen } => Message::Canvass(Canvass { sequence, chosen }),
             Self::CanvassAnswer { sequence, yes, promised, leader, chosen } => {

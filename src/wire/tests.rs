@@ -139,7 +139,12 @@ fn message(g: &mut Gen, kind: usize) -> Message {
             sequence,
             announcement: announcement(g),
         }),
-        7 => Message::HeartbeatAnswer(HeartbeatAnswer { ballot: ballot_a, sequence, chosen }),
+        7 => Message::HeartbeatAnswer(HeartbeatAnswer {
+            ballot: ballot_a,
+            sequence,
+            end: slot_a,
+            chosen,
+        }),
         8 => Message::Canvass(Canvass { sequence, chosen }),
         9 => Message::CanvassAnswer(CanvassAnswer {
             sequence,

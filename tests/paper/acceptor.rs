@@ -136,7 +136,7 @@ fn phase_2b_a_proposal_has_one_value() {
 #[test]
 fn an_acceptor_accepts_within_alpha_of_its_chosen_mark() {
     let mut bench = Bench::new(1);
-    bench.acceptor.settle(Slot(10));
+    bench.acceptor.settle(Slot(10), &mut bench.out);
     for (slot, inside) in [(9, false), (10, true), (9 + ALPHA, true), (10 + ALPHA, false)] {
         match &bench.accept(accept(ballot(1, 1), slot, entry(slot)))[..] {
             [Message::Accepted(_)] => assert!(inside, "slot {slot} is accepted"),

@@ -72,7 +72,7 @@ impl Liar {
             4 => Accepted { ballot, slots: self.slots(), chosen }.into(),
             5 => Behind { ballot, chosen }.into(),
             6 => heartbeat(ballot, self.announcement(from)).into(),
-            7 => HeartbeatAnswer { ballot, sequence, chosen }.into(),
+            7 => HeartbeatAnswer { ballot, sequence, end: slot, chosen }.into(),
             8 => Canvass { sequence, chosen }.into(),
             9 => {
                 let (yes, leader) = (self.below(4) > 0, None);

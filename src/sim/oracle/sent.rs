@@ -138,7 +138,7 @@ impl Oracle {
             }
             let truth = self.chosen.get(&slot).filter(|_| slot < accepted.chosen);
             let settled = truth.zip(self.proposals.get(&(slot, ballot)));
-            if !settled.is_some_and(|(truth, proposal)| truth.print == proposal.print) {
+            if settled.is_none_or(|(truth, proposal)| truth.print != proposal.print) {
                 return broken(
                     "I4",
                     format!("{} sends Accepted of {slot} at {ballot}, not durable", at + 1),

@@ -1,0 +1,68 @@
+//! What a simulated cluster is made of, and one host of it.
+
+use std::boxed::Box;
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+use crate::config::Config;
+use crate::fragment::Courier;
+use crate::membership::Peer;
+use crate::record::{Lsn, Record};
+use crate::replica::Replica;
+use crate::slot::Slot;
+use crate::time::Instant;
+
+use super::disk::Disk;
+
+/// What keeps the records of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskKind {
+    /// A plain list, of which a crash keeps a prefix: quick.
+    Journal,
+    /// The real log over a simulated medium, of which a crash keeps any sectors.
+    Wal,
+}
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many replicas, 1 to 9.
+    pub replicas: usize,
+    /// The settings of each replica; `members` and `seed` are filled in.
+    pub config: Config,
+    /// Whether the cluster is formed from the start.
+    pub formed: bool,
+    /// Whether state machines take their time: then an entry counts as applied only when the run
+    /// says so.
+    pub slow_machines: bool,
+    /// What keeps the records.
+    pub disk: DiskKind,
+    /// The longest frame, if messages travel as frames of the wire: at least 392 bytes. `None`: they
+    /// travel as they are, which is quicker.
+    pub frame_bytes_max: Option<usize>,
+    /// Where everything random comes from.
+    pub seed: u64,
+}
+
+/// One replica with its disk, its clock and its state machine.
+pub(crate) struct Host {
+    pub(crate) replica: Option<Replica>,
+    pub(crate) peer: Peer,
+    pub(crate) disk: Box<dyn Disk>,
+    pub(crate) courier: Option<Courier>,
+    pub(crate) config: Config,
+    /// What the host's clock is ahead of the cluster's, in microseconds.
+    pub(crate) ahead_micros: u64,
+    /// How much faster or slower than the cluster's the host's clock runs, in millionths.
+    pub(crate) drift_millionths: i64,
+    /// When the replica wants to be woken, by the host's clock.
+    pub(crate) wake: Option<Instant>,
+    /// Fingerprints of what was handed to the state machine in this life.
+    pub(crate) machine: Vec<u64>,
+    /// Every slot below is reported applied.
+    pub(crate) told_applied: Slot,
+    /// Appended, and not known durable.
+    pub(crate) unsynced: VecDeque<(Lsn, Record, Slot)>,
+    /// The chosen mark that the replica showed last.
+    pub(crate) chosen: Slot,
+}

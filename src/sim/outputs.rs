@@ -1,0 +1,202 @@
+//! What the hosts of a cluster do with the outputs of their replicas.
+
+use std::format;
+
+use bytes::Bytes;
+
+use crate::entry::Entry;
+use crate::membership::{Peer, ReplicaId, Replicas};
+use crate::message::{Chosen, Message};
+use crate::output::{Event, Fate, IgnoreReason, Output};
+use crate::record::{Lsn, Record};
+use crate::slot::{Slot, Slots};
+
+use super::cluster::Cluster;
+use super::network::{Envelope, Payload};
+use super::oracle::{Broken, broken, index_of};
+use super::text;
+use super::trace::fingerprint;
+
+/// How many outputs one drain may give before it counts as endless.
+const OUTPUTS_MAX: usize = 100_000;
+/// How many entries one request to a log gives at the most.
+const PAGE_ENTRIES: u64 = 128;
+
+impl Cluster {
+    /// Takes outputs until the replica waits, and looks at it then.
+    pub(crate) fn drain(&mut self, at: usize) -> Result<(), Broken> {
+        for _ in 0..OUTPUTS_MAX {
+            let Some(replica) = &mut self.hosts[at].replica else { return Ok(()) };
+            let output = replica.poll_output();
+            if let Output::Wait { until } = output {
+                self.hosts[at].wake = until.map(|(when, _)| when);
+                if !self.slow_machines && self.tell_applied(at) {
+                    continue;
+                }
+                return self.look(at);
+            }
+            self.perform(at, output)?;
+        }
+        broken("BOUND", format!("{} never waits", at + 1))
+    }
+
+    /// Shows the replica's status to the oracles.
+    fn look(&mut self, at: usize) -> Result<(), Broken> {
+        let host = &mut self.hosts[at];
+        let Some(replica) = &host.replica else { return Ok(()) };
+        let status = replica.status();
+        host.chosen = status.chosen;
+        self.oracle.on_status(at, &status, &host.config)
+    }
+
+    /// Does what one output asks for.
+    fn perform(&mut self, at: usize, output: Output) -> Result<(), Broken> {
+        match output {
+            Output::Persist { lsn, record, chosen } => self.persist(at, lsn, record, chosen),
+            Output::Send { to, message } => {
+                to.iter().try_for_each(|to| self.send(at, to, message.clone()))
+            }
+            Output::SendEntries { to, slots } => self.send_entries(at, to, slots),
+            Output::Chosen { slot, entry } => self.hand_to_machine(at, slot, &entry),
+            Output::ApplyFromLog { slots } => slots.iter().try_for_each(|slot| {
+                self.marks.applied_from_log += 1;
+                let Some((_, entry)) = self.hosts[at].disk.read(slot) else {
+                    return broken("I8", format!("{} cannot read {slot} in its log", at + 1));
+                };
+                self.hand_to_machine(at, slot, &entry)
+            }),
+            Output::Fate { commands, fate } => {
+                self.trace.add(fate);
+                match fate {
+                    Fate::Chosen { .. } => {}
+                    Fate::Superseded => self.marks.superseded += 1,
+                    Fate::NotLeader { .. } => self.marks.given_back += 1,
+                }
+                self.line(at, || format!("fate of {commands:?}: {fate:?}"));
+                let peer = self.hosts[at].peer;
+                self.oracle.on_fate(peer.replica, peer.incarnation, commands, fate)
+            }
+            Output::Event(event) => self.note(at, &event),
+            Output::Wait { .. } => Ok(()),
+        }
+    }
+
+    fn persist(&mut self, at: usize, lsn: Lsn, record: Record, chosen: Slot) -> Result<(), Broken> {
+        self.trace.add((lsn, &record, chosen));
+        self.line(at, || format!("writes {lsn} {}, mark {chosen}", text::record(&record)));
+        let host = &mut self.hosts[at];
+        host.disk.append(lsn, &record, chosen);
+        self.marks.learned += u64::from(matches!(record, Record::Chosen { .. }));
+        self.oracle.on_persist(at, &record, chosen, |slot| host.disk.read(slot))?;
+        host.unsynced.push_back((lsn, record, chosen));
+        Ok(())
+    }
+
+    fn send(&mut self, at: usize, to: ReplicaId, message: Message) -> Result<(), Broken> {
+        let from = self.hosts[at].peer;
+        self.trace.add((from.replica, to, &message));
+        self.line(at, || format!("-> {to}: {}", text::message(&message)));
+        if to == from.replica || index_of(to) >= self.hosts.len() {
+            return broken("SEND", format!("{} sends {} to {to}", at + 1, message.name()));
+        }
+        self.mark_message(&message);
+        self.oracle.on_send(from, &message)?;
+        self.sent += 1;
+        let now = self.local(at);
+        let outbox = &mut self.outbox;
+        match &mut self.hosts[at].courier {
+            None => outbox.push(Envelope { from, to, payload: Payload::Message(message) }),
+            Some(courier) => {
+                self.oracle.on_frame(from, to, &message);
+                let mut emit = |to, bytes: &[u8]| outbox.push(frame(from, to, bytes));
+                courier.send(now, &Replicas::one(to), &message, &mut emit);
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_message(&mut self, message: &Message) {
+        let marks = &mut self.marks;
+        match message {
+            Message::Accept(accept) => {
+                if self.oracle.is_new(accept.slot, accept.ballot) {
+                    let adopted = self.oracle.is_adopted(accept.slot, accept.ballot, &accept.entry);
+                    marks.adoptions += u64::from(adopted);
+                    marks.noops += u64::from(accept.entry == Entry::Noop && !adopted);
+                }
+            }
+            Message::Promise(promise) => marks.pages += u64::from(!promise.last),
+            Message::Nack(_) => marks.nacks += 1,
+            Message::Behind(_) => marks.behinds += 1,
+            Message::Chosen(_) => marks.caught_up += 1,
+            Message::Fetched(fetched) => marks.fetches += u64::from(fetched.proposal.is_some()),
+            Message::Prepare(_)
+            | Message::Accepted(_)
+            | Message::Heartbeat(_)
+            | Message::HeartbeatAnswer(_)
+            | Message::Canvass(_)
+            | Message::CanvassAnswer(_)
+            | Message::Fetch(_)
+            | Message::CatchUp(_)
+            | Message::Forming(_)
+            | Message::Refused(_) => {}
+        }
+    }
+
+    fn send_entries(&mut self, at: usize, to: ReplicaId, slots: Slots) -> Result<(), Broken> {
+        let mark = self.hosts[at].chosen;
+        for slot in slots.iter().take(PAGE_ENTRIES as usize) {
+            // The chosen mark of the status may be newer than the last look; the log is what counts.
+            let Some((ballot, entry)) = self.hosts[at].disk.read(slot) else {
+                if self.rotten == Some(at) {
+                    continue;
+                }
+                return broken("I8", format!("{} cannot send {slot} from its log", at + 1));
+            };
+            let chosen = mark.max(slot.next());
+            self.send(at, to, Message::Chosen(Chosen { slot, ballot, entry, chosen }))?;
+        }
+        Ok(())
+    }
+
+    fn hand_to_machine(&mut self, at: usize, slot: Slot, entry: &Entry) -> Result<(), Broken> {
+        let print = fingerprint(entry);
+        self.trace.add((at, slot, print));
+        self.line(at, || format!("applies {slot} {}", text::entry(entry)));
+        self.oracle.on_apply(at, slot, entry)?;
+        self.hosts[at].machine.push(print);
+        Ok(())
+    }
+
+    fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {
+        self.line(at, || format!("event: {event:?}"));
+        match event {
+            Event::Preparing { .. } => self.prepared_micros = self.now_micros,
+            Event::Leading { .. } => self.leading += 1,
+            Event::PeerMisbehaved { .. } => {
+                return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
+            }
+            Event::Halted { .. } => {
+                return broken("HALT", format!("{} stops: {event:?}", at + 1));
+            }
+            Event::PersistedTooFar { .. } => {
+                return broken("SEND", format!("{} refuses a true mark: {event:?}", at + 1));
+            }
+            Event::Following { leader: None } => self.marks.deposed += 1,
+            Event::Ignored { reason: IgnoreReason::OldIncarnation, .. } => {
+                self.marks.old_lives += 1;
+            }
+            Event::Formed { .. }
+            | Event::Following { .. }
+            | Event::Ignored { .. }
+            | Event::Healed { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// A frame under way.
+pub(crate) fn frame(from: Peer, to: ReplicaId, bytes: &[u8]) -> Envelope {
+    let payload = Payload::Frame { bytes: Bytes::copy_from_slice(bytes), damaged: false };
+    Envelope { from, to, payload }
+}

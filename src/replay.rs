@@ -19,7 +19,8 @@ pub struct Replay {
     formed: bool,
     promised: Ballot,
     chosen: Slot,
-    /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of them.
+    /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of
+    /// them.
     runs: Vec<Run>,
     holes: BTreeMap<Slot, ()>,
     accepted: BTreeMap<Slot, (Ballot, Entry)>,

@@ -420,7 +420,8 @@ rows! {
         assert_eq!((found.last, slots(&found)), (Lsn(2), vec![0, 1]));
     }
 
-    promise_lost: RECORDS "torn tail, a superblock copy rotten for no reason: a promise may be lost" {
+    promise_lost: RECORDS
+        "torn tail, a superblock copy rotten for no reason: a promise may be lost" {
         let disk = HeapMedium::new(1);
         two_groups_and_one_written(&disk);
         disk.zero(FIRST, GROUPS[2]..GROUPS[2] + SECTOR);

@@ -1,6 +1,6 @@
-//! The wire format, held by committed frames: one of every kind of message and of every other kind
-//! of frame. `REWRITE=1 cargo test --test wire_golden` writes them anew; until the first release a
-//! change may do so, and says why.
+//! The wire format, held by frames kept in the repository: one of every kind of message and of
+//! every other kind of frame. `REWRITE=1 cargo test --test wire_golden` writes them anew; until the
+//! first release a change may do so, and says why.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
@@ -212,7 +212,7 @@ fn rewrite() {
     }
 }
 
-/// The committed frames, with their names and what they hold.
+/// The kept frames, with their names and what they hold.
 fn golden() -> Vec<(&'static str, Vec<u8>, Body)> {
     rewrite();
     let read = |name| {
@@ -223,14 +223,14 @@ fn golden() -> Vec<(&'static str, Vec<u8>, Body)> {
 }
 
 #[test]
-fn frames_look_as_committed() {
-    for ((name, made, _), (_, committed, body)) in cases().into_iter().zip(golden()) {
-        assert_eq!(to_hex(&made, &body), to_hex(&committed, &body), "{name} has changed");
+fn frames_look_as_kept() {
+    for ((name, made, _), (_, kept, body)) in cases().into_iter().zip(golden()) {
+        assert_eq!(to_hex(&made, &body), to_hex(&kept, &body), "{name} has changed");
     }
 }
 
 #[test]
-fn committed_frames_are_read_as_they_were_meant() {
+fn kept_frames_are_read_as_they_were_meant() {
     for (name, frame, body) in golden() {
         let from = if name == "acknowledgement" { peer(2) } else { peer(1) };
         let claimed = wire::claimed_sender(&frame);
@@ -240,7 +240,7 @@ fn committed_frames_are_read_as_they_were_meant() {
 }
 
 #[test]
-fn every_kind_of_frame_is_committed_and_nothing_else() {
+fn every_kind_of_frame_is_kept_and_nothing_else() {
     rewrite();
     let kinds: BTreeSet<_> = cases().iter().map(|(_, _, body)| body.name()).collect();
     assert_eq!(kinds.len(), 18, "{kinds:?}");

@@ -14,7 +14,7 @@
 //!   all there is, and needs neither std nor an operating system.
 //!
 //! The roles of the papers are in [`roles`] and work alone; [`wire`] and [`fragment`] turn messages
-//! into frames; [`sim`](crate::sim) runs whole clusters from a seed.
+//! into frames; `sim` runs whole clusters from a seed.
 //!
 //! # Example: the whole loop, by hand
 //!

@@ -1,5 +1,6 @@
 //! Three replicas of a map in one process: a write, and a read of what was written.
 use std::{collections::BTreeMap, error::Error, thread::sleep, time::Duration};
+
 use synod::node::channel::Network;
 use synod::{ClusterId, Config, Node, Place, ReplicaId, StateMachine, TicketError, Wal};
 
@@ -20,17 +21,16 @@ impl StateMachine for Map {
 fn main() -> Result<(), Box<dyn Error>> {
     let (directory, network, mut replicas) = (tempfile::tempdir()?, Network::new(), Vec::new());
     for id in [1, 2, 3].map(ReplicaId) {
-        let config = Config { seed: id.0.into(), ..Config::new([1, 2, 3].map(ReplicaId)) };
         let path = directory.path().join(id.to_string());
         let log = Wal::open_directory(path, ClusterId::named("embed")?, id)?;
-        replicas.push(Node::start(config, log, network.transport(id), Map(BTreeMap::new()))?);
+        let (config, map) = (Config::new([1, 2, 3].map(ReplicaId)), Map(BTreeMap::new()));
+        replicas.push(Node::start(config, log, network.transport(id), map)?);
     }
-    // Only the leader takes a command in; whoever else is asked refuses it, for certain.
     let propose = |command: &str| loop {
         for replica in &replicas {
             match replica.propose(command.as_bytes()).wait() {
                 Err(TicketError::NotLeader { .. }) => sleep(Duration::from_millis(10)),
-                result => return result,
+                result => return result, // The leader's: nobody else takes a command in.
             }
         }
     };

@@ -138,8 +138,8 @@ impl Election {
         matches!(self.stance, Stance::Canvassing { .. })
     }
 
-    /// Hears a heartbeat that the acceptor did not refuse, and answers it, with the first slot above
-    /// everything accepted here and the chosen mark.
+    /// Hears a heartbeat that the acceptor did not refuse, and answers it, with the first slot
+    /// above everything accepted here and the chosen mark.
     pub(crate) fn handle_heartbeat(
         &mut self,
         now: Instant,

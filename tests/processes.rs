@@ -66,7 +66,7 @@ fn child() {
     let transport = UdpTransport::bind(options).expect("the address is free");
     let cluster = ClusterId::named("processes").expect("a good name");
     let log = Wal::open_directory(directory.join(id.to_string()), cluster, id).expect("the log");
-    let config = Config { seed: id.0.into(), ..Config::new(members) };
+    let config = Config::new(members);
     let journal = Arc::new(Mutex::new(Vec::new()));
     let node = Node::start(config, log, transport, Journal(Arc::clone(&journal))).expect("a start");
 

@@ -14,7 +14,7 @@ use crate::protocol::Request;
 
 /// How many lines may be in flight: enough to keep the log busy while a batch is synced, few enough
 /// that a line does not wait long behind others.
-pub(crate) const WINDOW_LINES: u64 = 8192;
+pub(crate) const WINDOW_LINES: u64 = 4096;
 
 /// How many bytes of lines may be in flight. One line is always let through.
 pub(crate) const WINDOW_BYTES: usize = 4 << 20;

@@ -8,8 +8,8 @@
 //! directory of its own, and sends every line of its input through the log. Read the files in this
 //! order:
 //!
-//! - `replica.rs`: one replica. The state machine, a `Node` with the UDP transport, and what becomes
-//!   of each proposed line. What an embedder writes is here.
+//! - `replica.rs`: one replica. The state machine, a `Node` with the UDP transport, and what
+//!   becomes of each proposed line. What an embedder writes is here.
 //! - `feeder.rs`: how a client keeps thousands of lines in flight and loses, doubles or reorders
 //!   none of them when the leader changes.
 //! - `run.rs`: the run as a whole, with the kill and the restart.
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            report::tell(&format!("error: {failure}"));
             ExitCode::from(match failure {
                 Failure::Usage(_) => 2,
                 Failure::Failed(_) => 1,

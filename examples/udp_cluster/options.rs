@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::report;
+
 /// The most replicas that a cluster can have.
 const REPLICAS_MAX: u32 = 9;
 
@@ -80,7 +82,7 @@ pub(crate) struct ReplicaOptions {
 pub(crate) fn parse() -> Result<Options, ExitCode> {
     Options::try_parse().map_err(|error| {
         if error.use_stderr() {
-            eprintln!("{}", one_line(&error.to_string()));
+            report::tell(&one_line(&error.to_string()));
             ExitCode::from(2)
         } else {
             // Help was asked for. If it cannot be printed, nobody is there to be told.

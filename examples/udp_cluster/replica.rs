@@ -22,6 +22,7 @@ use synod::{Handle, Node, StateMachine, Ticket};
 
 use crate::options::ReplicaOptions;
 use crate::protocol::{self, Report, Request, Standing, Summary};
+use crate::report;
 use crate::run::Failure;
 
 /// How often the replica looks at itself, and tells the parent what has changed.
@@ -50,8 +51,8 @@ impl Applied {
     }
 }
 
-/// What is shared with the state machine. A thread that panics stops the process, so a lock that
-/// one held is as good as any.
+/// What is shared with the state machine. A panic of the state machine stops the node for good, and
+/// with it this process: until then a lock that was held meanwhile is as good as any.
 type Shared = Arc<Mutex<Applied>>;
 
 fn lock(applied: &Shared) -> MutexGuard<'_, Applied> {
@@ -146,8 +147,7 @@ fn start(options: &ReplicaOptions, machine: LineMachine) -> Result<Handle<u64>, 
     let cluster = ClusterId::named("udp_cluster").map_err(|error| usage(&error))?;
     let failed = |error: &dyn fmt::Display| Failure::Failed(error.to_string());
     let log = Wal::open_directory(&options.log, cluster, me).map_err(|error| failed(&error))?;
-    let config =
-        Config { seed: options.id.into(), batch_bytes: BATCH_BYTES, ..Config::new(members) };
+    let config = Config { batch_bytes: BATCH_BYTES, ..Config::new(members) };
     Node::start(config, log, transport, machine).map_err(|error| failed(&error))
 }
 
@@ -191,7 +191,7 @@ fn look(node: &Handle<u64>, applied: &Shared) {
     loop {
         let status = node.status();
         if let Some(reason) = status.poisoned() {
-            eprintln!("error: {reason}");
+            report::tell(&format!("error: {reason}"));
             process::exit(1);
         }
         let leads = status.replica.leader.filter(|_| status.leads()).map(|ballot| ballot.round);

@@ -1,11 +1,17 @@
 //! What is shown while the cluster runs, and at the end.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::protocol::Summary;
+
+/// Tells people something, on standard error. Whether anyone listens changes nothing.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// The bar, with the rate and the leader. Without a terminal only the events are told.
 pub(crate) struct Progress {
@@ -15,7 +21,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(lines: u64) -> Self {
         let bar = ProgressBar::new(lines);
-        let style = "{bar:40} {pos}/{len} lines, {per_sec}, {msg}";
+        let style = "{pos}/{len} lines, {per_sec}, {msg} {wide_bar}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
@@ -37,7 +43,7 @@ impl Progress {
 
     /// Tells an event, above the bar.
     pub(crate) fn say(&self, event: &str) {
-        self.bar.suspend(|| eprintln!("{event}"));
+        self.bar.suspend(|| tell(event));
     }
 
     pub(crate) fn finish(&self) {

@@ -12,10 +12,10 @@ use thiserror::Error;
 use crate::clock;
 use crate::cluster::{Cluster, What};
 use crate::feeder::{CHUNK_BYTES, CHUNK_LINES, Chunk, Feeder};
-use crate::input::{Input, Lines};
+use crate::input::{Input, InputError, Lines};
 use crate::options::RunOptions;
 use crate::protocol::{Report, Request, Standing, Summary};
-use crate::report::{Figures, Progress};
+use crate::report::{self, Figures, Progress};
 
 /// How long nothing may move before the run is given up.
 const STALL: Duration = Duration::from_secs(60);
@@ -98,16 +98,21 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
         Ok(input) => input,
         Err(error) => {
             data.undo();
-            return Err(Failure::Usage(error.to_string()));
+            return Err(match error {
+                InputError::Spool(_) => Failure::Failed(error.to_string()),
+                InputError::File { .. } | InputError::LineTooLong { .. } => {
+                    Failure::Usage(error.to_string())
+                }
+            });
         }
     };
-    eprintln!(
+    report::tell(&format!(
         "{} lines, {} bytes, {} replicas; logs in {}",
         input.lines,
         input.bytes,
         options.replicas,
         data.path().display()
-    );
+    ));
     match replicate(&input, options, data.path()) {
         Ok(()) => match data {
             Data::Kept { .. } => Ok(()),
@@ -129,7 +134,11 @@ fn replicate(input: &Input, options: &RunOptions, directory: &Path) -> Result<()
     let summaries = run.summaries()?;
     let figures = run.figures(&summaries);
     run.progress.finish();
-    io::stdout().write_all(figures.to_string().as_bytes())?;
+    match io::stdout().write_all(figures.to_string().as_bytes()) {
+        // Whoever reads has read enough; the exit code still tells.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     run.cluster.stop().map_err(Failure::Failed)?;
     if summaries.iter().all(|s| s.lines == input.lines && s.sha256 == input.sha256) {
         Ok(())
@@ -233,8 +242,8 @@ impl<'a> Run<'a> {
         }
         let lines: Vec<u64> = self.known.iter().map(|known| known.standing.lines).collect();
         Err(Failure::Failed(format!(
-            "nothing has moved for {STALL:?}: {} of {} lines acknowledged, applied by each replica: \
-             {lines:?}, leader: {}, last refusal: {}",
+            "nothing has moved for {STALL:?}: {} of {} lines acknowledged, applied by each \
+             replica: {lines:?}, leader: {}, last refusal: {}",
             self.feeder.acknowledged(),
             self.input.lines,
             self.target.map_or("none".to_owned(), |(_, replica)| (replica + 1).to_string()),

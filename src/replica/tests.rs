@@ -451,8 +451,9 @@ fn the_log_below_the_mark_is_served_and_no_more() {
 
 #[test]
 fn what_is_learned_heals_what_the_disk_lost_there_when_the_mark_passes_it() {
-    // Slots 1 and 2 were lost; 1 comes out of a peer's log, but slot 0 is missing below it. Until the
-    // mark passes them a Promise must tell both as lost (I10): it does not tell what was learned.
+    // Slots 1 and 2 were lost; 1 comes out of a peer's log, but slot 0 is missing below it. Until
+    // the mark passes them a Promise must tell both as lost (I10): it does not tell what was
+    // learned.
     let mut log = recovered(1);
     (log.promised, log.last) = (ballot(2, 2), Lsn(3));
     log.faulty = vec![run(1, 3, ballot(2, 2))];

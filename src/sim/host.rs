@@ -37,8 +37,8 @@ pub struct Settings {
     pub slow_machines: bool,
     /// What keeps the records.
     pub disk: DiskKind,
-    /// The longest frame, if messages travel as frames of the wire: at least 392 bytes. `None`: they
-    /// travel as they are, which is quicker.
+    /// The longest frame, if messages travel as frames of the wire: at least 392 bytes. `None`:
+    /// they travel as they are, which is quicker.
     pub frame_bytes_max: Option<usize>,
     /// Where everything random comes from.
     pub seed: u64,

@@ -82,8 +82,8 @@ pub enum Step {
         /// How many of its unsynced records are kept.
         keep: u8,
     },
-    /// A replica restarts, and meanwhile a record on its disk goes bad. Only one replica of a cluster
-    /// of at least three rots: the first that a schedule names.
+    /// A replica restarts, and meanwhile a record on its disk goes bad. Only one replica of a
+    /// cluster of at least three rots: the first that a schedule names.
     Rot {
         /// The replica.
         replica: u8,
@@ -158,7 +158,8 @@ pub fn play(schedule: &Schedule, ending: Ending) -> Result<Report, Violation> {
     )
 }
 
-/// The settings that a schedule's seed stands for: small windows, so that short schedules fill them.
+/// The settings that a schedule's seed stands for: small windows, so that short schedules fill
+/// them.
 fn settings(schedule: &Schedule) -> Settings {
     let bits = schedule.seed;
     let mut config = Config::new([]);

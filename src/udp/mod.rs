@@ -200,9 +200,9 @@ impl UdpTransport {
     }
 }
 
-/// Makes the socket's buffers as large as the system allows: what finds no room in them is lost, and
-/// sent again only after a timeout. Loopback counts a datagram in the sender's buffer, too, until it
-/// is received.
+/// Makes the socket's buffers as large as the system allows: what finds no room in them is lost,
+/// and sent again only after a timeout. Loopback counts a datagram in the sender's buffer, too,
+/// until it is received.
 fn enlarge_buffers(socket: &UdpSocket) {
     #[cfg(target_os = "linux")]
     {

@@ -67,8 +67,8 @@ impl Play {
         self.cluster.sync(id - 1).unwrap();
     }
 
-    /// Delivers, in order, what is under way and wanted, until nothing of it is left. The rest stays
-    /// under way.
+    /// Delivers, in order, what is under way and wanted, until nothing of it is left. The rest
+    /// stays under way.
     fn deliver(&mut self, want: impl Fn(&Envelope, &Message) -> bool) -> Result<(), Broken> {
         loop {
             self.pool.append(&mut self.cluster.outbox);
@@ -110,9 +110,9 @@ fn slot_of(message: &Message) -> Option<u64> {
     }
 }
 
-/// 1 and 2 accept at slot 1; it is chosen. 1 loses its record to rot: Faulty. It hears that the slot
-/// is chosen while slot 0 is still missing. Then 2 is away, and 3 prepares with 1's Promise: that
-/// must not read as "nothing was accepted at slot 1".
+/// 1 and 2 accept at slot 1; it is chosen. 1 loses its record to rot: Faulty. It hears that the
+/// slot is chosen while slot 0 is still missing. Then 2 is away, and 3 prepares with 1's Promise:
+/// that must not read as "nothing was accepted at slot 1".
 #[test]
 fn a_lost_acceptance_is_not_forgotten_when_the_slot_is_learned_above_the_mark() {
     let mut play = Play::led_by(2, 3);

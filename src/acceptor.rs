@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::membership::ReplicaId;
-use crate::message::{Accept, Accepted, Behind, Fetch, Fetched, Nack, Prepare, Promise};
+use crate::message::{Accept, Accepted, Behind, Fetch, Fetched, Nack, Prepare, Promise, Standing};
 use crate::outbox::Outbox;
 use crate::output::{Event, Misbehaviour};
 use crate::record::{Record, Recovered};
@@ -198,6 +198,12 @@ impl Acceptor {
     pub fn end(&self) -> Slot {
         let lost = self.faulty.keys().next_back().map_or(Slot::ZERO, |slot| slot.next());
         self.accepted.end().max(lost)
+    }
+
+    /// What this acceptor stands by.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { promised: self.promised, end: self.end() }
     }
 
     /// Refuses a ballot below the promise.

@@ -20,7 +20,7 @@ use core::time::Duration;
 
 use crate::ballot::Ballot;
 use crate::membership::{Membership, ReplicaId, VoteSet};
-use crate::message::{Announcement, Canvass, CanvassAnswer, Heartbeat, HeartbeatAnswer};
+use crate::message::{Announcement, Canvass, CanvassAnswer, Heartbeat, HeartbeatAnswer, Standing};
 use crate::outbox::Outbox;
 use crate::output::Timer;
 use crate::quorum::Tally;
@@ -29,6 +29,17 @@ use crate::time::Instant;
 
 /// How far the random part of a timeout grows, in halves of the timeout.
 const GROWTH_MAX: u32 = 4;
+
+/// What an answer tells of the replica that gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Footing {
+    /// What its acceptor stood by when this start began.
+    pub(crate) start: Standing,
+    /// What it stands by now.
+    pub(crate) now: Standing,
+    /// The chosen mark.
+    pub(crate) chosen: Slot,
+}
 
 /// What a replica does about leading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,14 +149,13 @@ impl Election {
         matches!(self.stance, Stance::Canvassing { .. })
     }
 
-    /// Hears a heartbeat that the acceptor did not refuse, and answers it, with the first slot
-    /// above everything accepted here and the chosen mark.
+    /// Hears a heartbeat that the acceptor did not refuse, and answers it.
     pub(crate) fn handle_heartbeat(
         &mut self,
         now: Instant,
         from: ReplicaId,
         heartbeat: &Heartbeat,
-        (end, chosen): (Slot, Slot),
+        footing: Footing,
         out: &mut Outbox,
     ) {
         self.heard = Some(now);
@@ -153,7 +163,8 @@ impl Election {
         self.stance = Stance::Following { leader: Some(heartbeat.ballot) };
         self.reset(now);
         let Heartbeat { ballot, sequence, .. } = *heartbeat;
-        out.send_one(from, HeartbeatAnswer { ballot, sequence, end, chosen });
+        let Footing { start, now: Standing { end, .. }, chosen } = footing;
+        out.send_one(from, HeartbeatAnswer { ballot, sequence, end, start, chosen });
     }
 
     /// Hears that somebody follows. Only members, who were noted when this replica began to lead,
@@ -197,17 +208,18 @@ impl Election {
         now: Instant,
         from: ReplicaId,
         canvass: &Canvass,
-        promised: Ballot,
-        chosen: Slot,
+        footing: Footing,
         out: &mut Outbox,
     ) {
         let follows = self.leader().is_some()
             && self.heard.is_some_and(|heard| now.since(heard) < self.timeout);
         let leads = matches!(self.stance, Stance::Leading { .. });
         let sequence = canvass.sequence;
+        let Footing { start, now: Standing { promised, .. }, chosen } = footing;
         let leader = if leads { Some(promised) } else { self.leader().filter(|_| follows) };
         let yes = !leads && !follows;
-        out.send_one(from, CanvassAnswer { sequence, yes, promised, leader, chosen });
+        let answer = CanvassAnswer { sequence, yes, promised, leader, start, chosen };
+        out.send_one(from, answer);
     }
 
     /// Counts an answer. With enough of them phase 1 may begin.

@@ -1,17 +1,33 @@
-//! The lives of the members: on which disk each one is, and in which of its starts.
+//! The lives of the members: on which disk each one is, in which of its starts, and what it stood
+//! by before that start.
 //!
 //! What an earlier start sent may still be under way, and a wiped or copied directory may speak
-//! under a member's name. Neither may be taken for the member.
+//! under a member's name. Neither may be taken for the member. A directory that was set back to an
+//! older copy has the right disk, perhaps even a new start, but it has forgotten votes: whoever has
+//! heard those votes finds that out, since what a member votes is durable before it says so.
 
 use alloc::collections::BTreeMap;
 
 use crate::membership::{Incarnation, Membership, Peer, ReplicaId};
+use crate::message::Standing;
 use crate::output::IgnoreReason;
+
+/// What was heard of one member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Life {
+    latest: Incarnation,
+    /// What it has voted in this start.
+    voted: Standing,
+    /// What it had voted in earlier ones.
+    before: Standing,
+    /// In this start it has shown that it remembers that.
+    remembers: bool,
+}
 
 /// The latest start that was heard of each member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Lives {
-    latest: BTreeMap<ReplicaId, Incarnation>,
+    lives: BTreeMap<ReplicaId, Life>,
 }
 
 impl Lives {
@@ -29,18 +45,44 @@ impl Lives {
         if member.disk != from.disk {
             return Err(IgnoreReason::OtherDisk);
         }
-        let latest = self.latest.entry(from.replica).or_default();
-        if from.incarnation < *latest {
+        let life = self.lives.entry(from.replica).or_default();
+        if from.incarnation < life.latest {
             return Err(IgnoreReason::OldIncarnation);
         }
-        *latest = from.incarnation;
+        if from.incarnation > life.latest {
+            let before = life.before.max(life.voted);
+            *life = Life { latest: from.incarnation, before, ..Life::default() };
+        }
         Ok(())
     }
 
-    /// The latest start that was heard of the member.
+    /// Hears a vote of the member: a Promise or an Accepted. Only a message that was judged.
+    pub(crate) fn note_vote(&mut self, of: ReplicaId, vote: Standing) {
+        if let Some(life) = self.lives.get_mut(&of) {
+            life.voted = life.voted.max(vote);
+        }
+    }
+
+    /// Hears what the member stood by when its present start began. False if it has forgotten what
+    /// it voted before.
+    pub(crate) fn note_start(&mut self, of: ReplicaId, start: Standing) -> bool {
+        let Some(life) = self.lives.get_mut(&of) else { return true };
+        life.remembers = start.covers(life.before);
+        life.remembers
+    }
+
+    /// Whether votes of the member may be counted: it has shown that it remembers the earlier ones
+    /// that were heard here.
     #[must_use]
-    pub(crate) fn latest(&self, of: ReplicaId) -> Incarnation {
-        self.latest.get(&of).copied().unwrap_or_default()
+    pub(crate) fn may_vote(&self, of: ReplicaId) -> bool {
+        let trusted = |life: &Life| life.remembers || life.before == Standing::default();
+        self.lives.get(&of).is_none_or(trusted)
+    }
+
+    /// The latest start that was heard of the member, and what it stood by before that.
+    #[must_use]
+    pub(crate) fn latest(&self, of: ReplicaId) -> (Incarnation, Standing) {
+        self.lives.get(&of).map(|life| (life.latest, life.before)).unwrap_or_default()
     }
 }
 

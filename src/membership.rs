@@ -72,11 +72,36 @@ impl fmt::Display for ClusterId {
     }
 }
 
-/// Counts the starts of a replica on its disk; durable before the first send of each start.
+/// Names a start of a replica on its disk; durable before the first send of that start.
+///
+/// It counts, in the upper 48 bits, so that a later start is above an earlier one. The lower 16 are
+/// random: two starts from copies of one directory have the same count, and are told apart by them.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Incarnation(pub u64);
+
+impl Incarnation {
+    /// How many starts there were, this one included.
+    #[must_use]
+    pub const fn count(self) -> u64 {
+        self.0 >> 16
+    }
+
+    /// The name of the next start. Saturates: no disk sees 2^48 starts.
+    #[must_use]
+    pub const fn next(self, random: u16) -> Self {
+        let count = self.count() + 1;
+        let count = if count >> 48 == 0 { count } else { self.count() };
+        Self((count << 16) | random as u64)
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:04x}", self.count(), self.0 & 0xffff)
+    }
+}
 
 /// Who a frame says it comes from. Made by the wire from a frame that passed its checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

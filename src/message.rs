@@ -2,10 +2,37 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::membership::{Incarnation, Member};
 use crate::slot::{Run, Slot, Slots};
+
+/// What an acceptor stands by: neither part ever falls, restarts included.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Standing {
+    /// The highest ballot that it promised.
+    pub promised: Ballot,
+    /// The first slot above everything that it accepted, and no lower than its chosen mark.
+    pub end: Slot,
+}
+
+impl Standing {
+    /// Whether both parts reach as far as the other's.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.promised >= other.promised && self.end >= other.end
+    }
+
+    /// The higher one of each part.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { promised: self.promised.max(other.promised), end: self.end.max(other.end) }
+    }
+}
 
 /// Phase 1a: asks the acceptors to promise a ballot ("Paxos Made Simple", 2.2).
 ///
@@ -115,6 +142,8 @@ pub struct HeartbeatAnswer {
     /// The first slot above everything that the sender has accepted. A leader that has nothing to
     /// propose fills the slots below it, so that nobody waits for ever to hear what became of them.
     pub end: Slot,
+    /// What the sender stood by when this start of it began.
+    pub start: Standing,
     /// The sender's chosen mark.
     pub chosen: Slot,
 }
@@ -139,6 +168,8 @@ pub struct CanvassAnswer {
     pub promised: Ballot,
     /// The ballot of the leader that the sender follows, or is.
     pub leader: Option<Ballot>,
+    /// What the sender stood by when this start of it began.
+    pub start: Standing,
     /// The sender's chosen mark.
     pub chosen: Slot,
 }
@@ -194,14 +225,16 @@ pub struct Forming {
     pub formed: bool,
 }
 
-/// The answer to a message of an earlier start of the receiver.
+/// The answer to a message of an earlier start of the receiver, or of one that has forgotten.
 ///
-/// Whoever hears of a start of its own that it does not remember runs on an older copy of its
-/// directory, and must not vote.
+/// Whoever hears of a start of its own, or of a vote in an earlier start, that it does not remember
+/// runs on an older copy of its directory, and must not vote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Refused {
     /// The latest start of the receiver that the sender knows.
     pub incarnation: Incarnation,
+    /// What the receiver stood by before that start, as far as the sender knows.
+    pub before: Standing,
 }
 
 /// A message from one replica to another.

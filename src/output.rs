@@ -205,6 +205,10 @@ pub enum IgnoreReason {
     NoMember,
     /// Too many bytes wait for the disk.
     DiskBusy,
+    /// The sender has not shown yet that it remembers its earlier votes.
+    Unproven,
+    /// The sender has forgotten votes of earlier starts: its directory is an older copy.
+    Forgetful,
     /// This replica has stopped.
     Halted,
 }
@@ -231,7 +235,8 @@ pub enum HaltReason {
         /// The disk that the cluster was formed with.
         formed_with: DiskId,
     },
-    /// A peer has seen a later start of this replica: the directory is an older copy.
+    /// A peer has seen a later start of this replica, or a vote of an earlier one that it does not
+    /// remember: the directory is an older copy.
     RolledBack {
         /// Who told.
         peer: ReplicaId,
@@ -265,9 +270,9 @@ impl fmt::Display for HaltReason {
             ),
             Self::RolledBack { peer, seen, ours } => write!(
                 f,
-                "replica {peer} has seen start {} of this replica, which is now in start {}: the \
-                 directory is an older copy, and must not vote",
-                seen.0, ours.0
+                "replica {peer} knows of votes of this replica, up to its start {seen}, that it \
+                 does not remember in start {ours}: the directory is an older copy, and must \
+                 not vote"
             ),
             Self::ListLost { peer } => write!(
                 f,

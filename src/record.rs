@@ -108,7 +108,7 @@ impl Recovered {
     /// under the name of an old disk breaks the promises that the old log held.
     #[must_use]
     pub fn nothing(cluster: ClusterId, replica: ReplicaId, disk: DiskId) -> Self {
-        let me = Peer { replica, disk, incarnation: Incarnation(1) };
+        let me = Peer { replica, disk, incarnation: Incarnation::default().next(0) };
         Replay::default().finish(cluster, me)
     }
 

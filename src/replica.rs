@@ -21,7 +21,7 @@ use crate::forming::Forming;
 use crate::learner::Learner;
 use crate::lives::Lives;
 use crate::membership::{Membership, Peer, ReplicaId, Replicas};
-use crate::message::{Message, Refused};
+use crate::message::{Message, Refused, Standing};
 use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
 use crate::proposer::{Limits, Proposer};
@@ -54,6 +54,8 @@ pub struct Replica {
     /// `None` until the cluster is formed.
     membership: Option<Membership>,
     acceptor: Acceptor,
+    /// What the acceptor stood by when this start began.
+    start: Standing,
     proposer: Proposer,
     learner: Learner,
     election: Election,
@@ -97,11 +99,13 @@ impl Replica {
             batch_bytes: config.batch_bytes,
         };
         let forming = Forming::new(&config.members, &recovered);
+        let acceptor = Acceptor::new(&recovered);
         let mut replica = Self {
             me,
             membership: forming.membership(),
             forming,
-            acceptor: Acceptor::new(&recovered),
+            start: acceptor.standing(),
+            acceptor,
             proposer: Proposer::new(me.replica, me.incarnation, limits),
             learner: Learner::recover(&recovered, config.apply_slots),
             election: Election::new(
@@ -242,8 +246,8 @@ impl Replica {
                 self.forming.send_list(Replicas::one(from.replica), &mut self.out);
             }
             IgnoreReason::OldIncarnation => {
-                let incarnation = self.lives.latest(from.replica);
-                self.out.send_one(from.replica, Refused { incarnation });
+                let (incarnation, before) = self.lives.latest(from.replica);
+                self.out.send_one(from.replica, Refused { incarnation, before });
             }
             _ => {}
         }

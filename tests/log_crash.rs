@@ -57,7 +57,7 @@ fn lives(seed: u64, kill: bool) {
     for life in 0..5 {
         let (mut wal, recovered) =
             open(&disk).unwrap_or_else(|error| panic!("seed {seed}, life {life}: {error}"));
-        assert_eq!(recovered.me.incarnation().0, life + 1);
+        assert_eq!(recovered.me.incarnation().count(), life + 1);
         model.check(&wal, &recovered);
         let steps = random.rand_range(0..150);
         live(&mut wal, &mut model, &mut random, steps).expect("the disk does not fail");

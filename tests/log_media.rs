@@ -51,7 +51,7 @@ fn a_log_is_found_again_after_each_of_many_starts() {
         let mut model = Model::default();
         for start in 0..6 {
             let (mut wal, recovered) = open().expect("opens");
-            assert_eq!(recovered.me.incarnation().0, start + 1);
+            assert_eq!(recovered.me.incarnation().count(), start + 1);
             model.check(&wal, &recovered);
             for step in 0..60 {
                 let (lsn, record, chosen) = model.invent(&mut random, 5000);

@@ -133,7 +133,7 @@ rows! {
         }
         let (_, new) = open(&disk).expect("opens");
         assert_ne!(old.me.disk(), new.me.disk());
-        assert_eq!((new.last, new.me.incarnation().0), (Lsn::ZERO, 1));
+        assert_eq!((new.last, new.me.incarnation().count()), (Lsn::ZERO, 1));
     }
 
     no_superblock: SUPERBLOCK "segments without a superblock" {
@@ -198,7 +198,7 @@ rows! {
             let found = recovered(&disk);
             assert_eq!(slots(&found), [0, 1, 2]);
             assert_eq!(found.promised, ballot(1), "the log knows the promise as well");
-            assert!(open(&disk).expect("opens").1.me.incarnation().0 >= 4);
+            assert!(open(&disk).expect("opens").1.me.incarnation().count() >= 4);
             // The start has written both copies anew: the other one may go now.
             disk.flip(SUPER, PAGE - at + 100, 4);
             assert_eq!(slots(&recovered(&disk)), [0, 1, 2]);
@@ -213,7 +213,7 @@ rows! {
         let files = disk.file_names();
         for start in 4..10 {
             let (_, found) = open(&disk).expect("opens");
-            assert_eq!(found.me.incarnation().0, start);
+            assert_eq!(found.me.incarnation().count(), start);
             assert_eq!(disk.file_names(), files);
         }
     }

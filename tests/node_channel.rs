@@ -251,6 +251,34 @@ fn a_replica_whose_directory_was_wiped_stops_and_says_why() {
 }
 
 #[test]
+fn an_older_copy_of_a_directory_stops_and_says_why() {
+    // The copy is taken between two starts. So the start from the copy has the number of a start
+    // that voted already, and it has forgotten those votes.
+    let mut cluster = Cluster::start(3);
+    cluster.propose(&numbered(0..10));
+    let follower = (cluster.leader() + 1) % 3;
+    cluster.stop_member(follower);
+    let older = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(cluster.members[follower].directory.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), older.path().join(file.file_name())).unwrap();
+    }
+    cluster.start_member(follower);
+    cluster.propose(&numbered(10..20));
+    cluster.wait_for(&numbered(0..20));
+    cluster.stop_member(follower);
+    cluster.members[follower].directory = older;
+    cluster.start_member(follower);
+    let copy = cluster.members[follower].node();
+    let reason = eventually("it stops", || copy.status().stopped);
+    let StopReason::Halted { reason: HaltReason::RolledBack { .. } } = &reason else {
+        panic!("{reason}")
+    };
+    // The others go on without it.
+    cluster.propose(&numbered(20..30));
+}
+
+#[test]
 fn settings_that_make_no_sense_are_refused() {
     let member = Member::new(1);
     let network = Network::new();

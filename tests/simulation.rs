@@ -9,7 +9,9 @@
 
 use std::time::Duration;
 
-use synod::sim::{Marks, Report, Swarm, Violation, simulate, simulate_fault_free};
+use synod::sim::{
+    Marks, Report, Shape, Swarm, Violation, simulate, simulate_fault_free, simulate_partial,
+};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
@@ -63,5 +65,26 @@ fn a_seed_gives_the_same_run_each_time() {
     for seed in 1..4 {
         let swarm = Swarm::from_seed(seed);
         assert_eq!(simulate(&swarm), simulate(&swarm), "seed {seed}");
+    }
+}
+
+/// With links that stay broken in every shape in which some replica reaches a quorum, a leader is
+/// found and kept.
+#[test]
+fn progress_while_links_stay_broken() {
+    let first = number("SYNOD_SEED", 1);
+    for seed in first..first + number("SYNOD_SEEDS", 2) {
+        for (nth, shape) in Shape::ALL.into_iter().enumerate() {
+            let mut swarm = Swarm::from_seed(seed);
+            // A chain of more has no replica that reaches a quorum.
+            swarm.settings.replicas = if shape == Shape::Chain { 3 } else { 5 };
+            swarm.chaos_micros = 500_000;
+            // A slot that one disk has lost uses up a failure that these shapes need.
+            swarm.weather.rot_permille = 0;
+            let odd = seed as usize + nth;
+            if let Err(violation) = simulate_partial(&swarm, shape, odd) {
+                panic!("SYNOD_SEED={seed} SYNOD_SEEDS=1: {shape:?} {odd} {swarm:?}\n{violation}");
+            }
+        }
     }
 }

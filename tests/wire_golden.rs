@@ -19,6 +19,7 @@ use synod::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId,
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
     Fetched, Forming, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare, Promise, Refused,
+    Standing,
 };
 use synod::slot::{Run, Slot, Slots};
 use synod::time::Instant;
@@ -88,8 +89,9 @@ fn promises() -> Vec<(&'static str, Message)> {
 
 fn elections() -> Vec<(&'static str, Message)> {
     let (low, high, chosen) = (ballot(7, 1), ballot(u64::MAX, u32::MAX), Slot(400));
-    let sequence = 1 << 40;
-    let answer = CanvassAnswer { sequence, yes: false, promised: high, leader: Some(low), chosen };
+    let (sequence, start) = (1 << 40, Standing { promised: low, end: Slot(401) });
+    let answer =
+        CanvassAnswer { sequence, yes: false, promised: high, leader: Some(low), start, chosen };
     let yes = CanvassAnswer { yes: true, leader: None, ..answer.clone() };
     let members = (1..=9).map(|replica| Member {
         replica: ReplicaId(replica),
@@ -108,6 +110,7 @@ fn elections() -> Vec<(&'static str, Message)> {
                 ballot: low,
                 sequence,
                 end: chosen,
+                start,
                 chosen,
             }),
         ),
@@ -115,7 +118,7 @@ fn elections() -> Vec<(&'static str, Message)> {
         ("canvass_answer", Message::CanvassAnswer(answer)),
         ("canvass_answer_yes", Message::CanvassAnswer(yes)),
         ("forming", Message::Forming(Forming { members, formed: true })),
-        ("refused", Message::Refused(Refused { incarnation: Incarnation(7) })),
+        ("refused", Message::Refused(Refused { incarnation: Incarnation(7), before: start })),
         ("forming_without_a_list", Message::Forming(Forming { members: vec![], formed: false })),
     ]
 }

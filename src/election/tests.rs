@@ -14,6 +14,14 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
+/// What the replica had at its start, and has now.
+const START: Standing = Standing { promised: Ballot::ZERO, end: Slot(0) };
+
+fn footing() -> Footing {
+    let now = Standing { promised: ballot(3, 2), end: Slot(6) };
+    Footing { start: START, now, chosen: Slot(4) }
+}
+
 /// Replica 1 of a cluster, its election, and what it sends.
 struct Bench {
     election: Election,
@@ -55,23 +63,24 @@ impl Bench {
 
     fn answer(&mut self, from: u32, sequence: u64, yes: bool, promised: u64) -> Verdict {
         let promised = ballot(promised, 2);
-        let answer = CanvassAnswer { sequence, yes, promised, leader: None, chosen: Slot(0) };
+        let answer =
+            CanvassAnswer { sequence, yes, promised, leader: None, start: START, chosen: Slot(0) };
         self.election.handle_canvass_answer(id(from), &answer, &self.members)
     }
 
     fn heartbeat(&mut self, now: Instant) {
         let facts = Announcement::default();
         let heartbeat = Heartbeat { ballot: ballot(3, 2), sequence: 9, announcement: facts };
-        self.election.handle_heartbeat(now, id(2), &heartbeat, (Slot(6), Slot(4)), &mut self.out);
+        self.election.handle_heartbeat(now, id(2), &heartbeat, footing(), &mut self.out);
     }
 
     /// Whether it says yes to replica 3 at that time.
     fn says_yes(&mut self, now: Instant) -> bool {
         drain(&mut self.out);
         let canvass = Canvass { sequence: 5, chosen: Slot(0) };
-        let (promised, chosen) = (ballot(3, 2), Slot(4));
+        let (promised, chosen) = (footing().now.promised, footing().chosen);
         let out = &mut self.out;
-        self.election.handle_canvass(now, id(3), &canvass, promised, chosen, out);
+        self.election.handle_canvass(now, id(3), &canvass, footing(), out);
         match drain(out).messages().pop() {
             Some(Message::CanvassAnswer(answer)) => {
                 assert_eq!(
@@ -202,8 +211,13 @@ fn a_heartbeat_is_answered_and_followed() {
     // The answer repeats ballot and number, and tells how far this replica is.
     let mut bench = Bench::new(3, 1);
     bench.heartbeat(at(20));
-    let answer =
-        HeartbeatAnswer { ballot: ballot(3, 2), sequence: 9, end: Slot(6), chosen: Slot(4) };
+    let answer = HeartbeatAnswer {
+        ballot: ballot(3, 2),
+        sequence: 9,
+        end: Slot(6),
+        start: START,
+        chosen: Slot(4),
+    };
     assert_eq!(drain(&mut bench.out).sent, [(vec![id(2)], answer.into())]);
     assert_eq!(bench.election.leader(), Some(ballot(3, 2)));
 }

@@ -1,7 +1,8 @@
 //! Who may speak under a member's name.
 
 use super::*;
-use crate::outbox::tests::{id, membership, peer};
+use crate::outbox::tests::{ballot, id, membership, peer};
+use crate::slot::Slot;
 
 fn start(name: u32, disk: u8, incarnation: u64) -> Peer {
     Peer { incarnation: Incarnation(incarnation), ..peer(name, disk) }
@@ -15,7 +16,7 @@ fn what_an_earlier_start_sent_is_dropped_once_a_later_one_was_heard() {
     assert_eq!(lives.judge(start(2, 2, 1), &members), Err(IgnoreReason::OldIncarnation));
     assert_eq!(lives.judge(start(2, 2, 2), &members), Ok(()));
     assert_eq!(lives.judge(start(2, 2, 3), &members), Ok(()));
-    assert_eq!(lives.latest(id(2)), Incarnation(3));
+    assert_eq!(lives.latest(id(2)).0, Incarnation(3));
 }
 
 #[test]
@@ -24,7 +25,7 @@ fn a_members_name_on_another_disk_is_dropped_and_teaches_nothing() {
     let (members, mut lives) = (membership(3), Lives::default());
     assert_eq!(lives.judge(start(2, 22, 9), &members), Err(IgnoreReason::OtherDisk));
     assert_eq!(lives.judge(start(2, 2, 1), &members), Ok(()));
-    assert_eq!(lives.latest(id(2)), Incarnation(1));
+    assert_eq!(lives.latest(id(2)).0, Incarnation(1));
 }
 
 #[test]
@@ -45,4 +46,30 @@ fn strangers_are_let_through_and_not_remembered() {
         assert_eq!(lives.judge(start(name, 1, 5), &members), Ok(()));
     }
     assert_eq!(lives, before);
+}
+
+#[test]
+fn a_member_votes_again_only_when_it_remembers_what_it_voted_before() {
+    // Start 1 promises 7.3 and accepts up to slot 4. Start 2 must stand by both before it counts.
+    let (members, mut lives) = (membership(3), Lives::default());
+    let voted = |round, end| Standing { promised: ballot(round, 3), end: Slot(end) };
+    lives.judge(start(2, 2, 1), &members).unwrap();
+    assert!(lives.may_vote(id(2)), "nothing was voted before");
+    lives.note_vote(id(2), voted(7, 0));
+    lives.note_vote(id(2), voted(6, 5));
+    assert!(lives.may_vote(id(2)), "it is still the same start");
+    lives.judge(start(2, 2, 2), &members).unwrap();
+    assert!(!lives.may_vote(id(2)));
+    for forgotten in [voted(6, 5), voted(7, 4), Standing::default()] {
+        assert!(!lives.note_start(id(2), forgotten), "{forgotten:?}");
+        assert!(!lives.may_vote(id(2)));
+    }
+    assert_eq!(lives.latest(id(2)), (Incarnation(2), voted(7, 5)));
+    assert!(lives.note_start(id(2), voted(7, 5)));
+    assert!(lives.may_vote(id(2)));
+    // What it votes from now on binds its next start, and not this one.
+    lives.note_vote(id(2), voted(9, 9));
+    assert!(lives.note_start(id(2), voted(7, 5)));
+    lives.judge(start(2, 2, 3), &members).unwrap();
+    assert!(!lives.note_start(id(2), voted(7, 5)));
 }

@@ -8,7 +8,7 @@ use crate::entry::{BatchBuilder, CommandId, Entry};
 use crate::membership::{ClusterId, DiskId, Incarnation, Member, Membership, Peer};
 use crate::message::{
     Accept, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch, Fetched, Forming,
-    Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused,
+    Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused, Standing,
 };
 use crate::record::Recovered;
 use crate::slot::{Run, Slots};
@@ -147,14 +147,35 @@ fn every_kind() -> Vec<(Message, bool)> {
         (Nack { ballot: b, promised: b, chosen }.into(), false),
         (Behind { ballot: b, chosen }.into(), false),
         (Heartbeat { ballot: b, sequence: 1, announcement: facts }.into(), false),
-        (HeartbeatAnswer { ballot: b, sequence: 1, end: chosen, chosen }.into(), false),
+        (
+            HeartbeatAnswer {
+                ballot: b,
+                sequence: 1,
+                end: chosen,
+                start: Standing::default(),
+                chosen,
+            }
+            .into(),
+            false,
+        ),
         (Canvass { sequence: 1, chosen }.into(), false),
-        (CanvassAnswer { sequence: 1, yes: true, promised: b, leader: None, chosen }.into(), false),
+        (
+            CanvassAnswer {
+                sequence: 1,
+                yes: true,
+                promised: b,
+                leader: None,
+                start: Standing::default(),
+                chosen,
+            }
+            .into(),
+            false,
+        ),
         (Fetch { slot, ballot: b }.into(), false),
         (Fetched { slot, proposal: None, chosen }.into(), false),
         (CatchUp { slots: slots(0, 1), chosen }.into(), false),
         (Chosen { slot, ballot: b, entry: Entry::Noop, chosen }.into(), false),
-        (Refused { incarnation: Incarnation(1) }.into(), false),
+        (Refused { incarnation: Incarnation(1), before: Standing::default() }.into(), false),
     ]
 }
 

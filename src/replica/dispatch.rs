@@ -1,10 +1,11 @@
 //! Which message goes to which role. An arm of the dispatch is one call; a handler tells the role
 //! what it needs to know, and the other roles what follows.
 use crate::ballot::Ballot;
+use crate::election::Footing;
 use crate::membership::ReplicaId;
 use crate::message::{
     Accept, Accepted, Announcement, Chosen, Fetched, Heartbeat, Message, Nack, Prepare, Promise,
-    Refused,
+    Refused, Standing,
 };
 use crate::output::{Event, HaltReason, IgnoreReason, Misbehaviour, Output};
 use crate::replica::Replica;
@@ -29,16 +30,22 @@ impl Replica {
             Message::Behind(_) => {}
             Message::Heartbeat(heartbeat) => self.handle_heartbeat(now, from, &heartbeat),
             Message::HeartbeatAnswer(answer) => {
+                if self.ignore_forgetful(from, answer.start) {
+                    return;
+                }
                 if self.proposer.leading() == Some(answer.ballot) && self.is_member(from) {
                     self.election.handle_heartbeat_answer(now, from);
                     self.proposer.fill_to(answer.end, self.learner.chosen());
                 }
             }
             Message::Canvass(canvass) => {
-                let (promised, chosen) = (self.acceptor.promised(), self.learner.chosen());
-                self.election.handle_canvass(now, from, &canvass, promised, chosen, &mut self.out);
+                let footing = self.footing();
+                self.election.handle_canvass(now, from, &canvass, footing, &mut self.out);
             }
             Message::CanvassAnswer(answer) => {
+                if self.ignore_forgetful(from, answer.start) {
+                    return;
+                }
                 let Some(membership) = &self.membership else { return };
                 let verdict = self.election.handle_canvass_answer(from, &answer, membership);
                 self.obey(now, verdict);
@@ -58,7 +65,8 @@ impl Replica {
 
     pub(super) fn handle_refused(&mut self, peer: ReplicaId, refused: &Refused) {
         let (seen, ours) = (refused.incarnation, self.me.incarnation);
-        if seen > ours && self.config.members.contains(&peer) {
+        let forgot = seen > ours || !self.start.covers(refused.before);
+        if forgot && self.config.members.contains(&peer) {
             self.halt(HaltReason::RolledBack { peer, seen, ours });
         }
     }
@@ -83,10 +91,11 @@ impl Replica {
     }
 
     fn handle_promise(&mut self, now: Instant, from: ReplicaId, promise: &Promise) {
-        let Some(membership) = &self.membership else { return };
-        if membership.member(from).is_none() {
+        let end = promise.accepted.iter().map(|run| run.slots.end).max().unwrap_or_default();
+        if self.ignore_vote(from, Standing { promised: promise.ballot, end }) {
             return;
         }
+        let Some(membership) = &self.membership else { return };
         match self.proposer.handle_promise(from, promise, membership) {
             Ok(true) => {
                 self.election.on_lead(now, membership);
@@ -137,8 +146,11 @@ impl Replica {
     /// Counts Accepted messages of the ballot at which this replica leads. Only the owner of a
     /// ballot counts.
     fn handle_accepted(&mut self, from: ReplicaId, accepted: &Accepted) {
+        let (ballot, end) = (accepted.ballot, accepted.slots.end);
+        if self.ignore_vote(from, Standing { promised: ballot, end }) {
+            return;
+        }
         let Some(membership) = &self.membership else { return };
-        let ballot = accepted.ballot;
         if self.proposer.leading() != Some(ballot) {
             return;
         }
@@ -173,8 +185,8 @@ impl Replica {
         if self.election.leader() != Some(heartbeat.ballot) {
             self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
         }
-        let marks = (self.acceptor.end(), self.learner.chosen());
-        self.election.handle_heartbeat(now, from, heartbeat, marks, &mut self.out);
+        let footing = self.footing();
+        self.election.handle_heartbeat(now, from, heartbeat, footing, &mut self.out);
     }
 
     fn handle_fetched(&mut self, fetched: Fetched) {
@@ -196,6 +208,38 @@ impl Replica {
         let held = |slot| self.acceptor.held(slot);
         let judged = self.learner.handle_announcement(announcement, held, &mut self.out);
         self.report(from, judged);
+    }
+
+    /// What this replica's answers tell of it.
+    fn footing(&self) -> Footing {
+        let chosen = self.learner.chosen();
+        Footing { start: self.start, now: self.acceptor.standing(), chosen }
+    }
+
+    /// Only members vote, and of them only those that remember what they voted in earlier starts.
+    /// A vote is durable before it is heard, so the member's next start must remember it.
+    fn ignore_vote(&mut self, from: ReplicaId, vote: Standing) -> bool {
+        if !self.is_member(from) {
+            return true;
+        }
+        self.lives.note_vote(from, vote);
+        if self.lives.may_vote(from) {
+            return false;
+        }
+        self.ignore(from, IgnoreReason::Unproven);
+        true
+    }
+
+    /// A member that no longer stands by what it voted before runs on an older copy of its
+    /// directory. It is told, and stops.
+    fn ignore_forgetful(&mut self, from: ReplicaId, start: Standing) -> bool {
+        if self.lives.note_start(from, start) {
+            return false;
+        }
+        let (incarnation, before) = self.lives.latest(from);
+        self.out.send_one(from, Refused { incarnation, before });
+        self.ignore(from, IgnoreReason::Forgetful);
+        true
     }
 
     /// A ballot belongs to the replica that it names; nobody else leads at it.

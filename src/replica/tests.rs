@@ -92,7 +92,17 @@ impl Alone {
     fn prepare(&mut self) -> Drained {
         let sequence = self.canvass().sequence;
         let (promised, chosen) = (Ballot::ZERO, Slot(0));
-        self.hear(2, CanvassAnswer { sequence, yes: true, promised, leader: None, chosen })
+        self.hear(
+            2,
+            CanvassAnswer {
+                sequence,
+                yes: true,
+                promised,
+                leader: None,
+                start: Standing::default(),
+                chosen,
+            },
+        )
     }
 
     /// A leader of an empty log, by the Promise of replica 2; and its ballot.
@@ -393,13 +403,60 @@ fn a_member_on_another_disk_is_told_to_stop_once() {
 fn an_older_copy_of_the_directory_stops_when_it_hears_of_its_later_life() {
     // A peer has seen start 5 of this replica, which is in start 1: promises are forgotten (I1).
     let mut alone = Alone::start(recovered(1));
-    let drained = alone.hear(2, Refused { incarnation: Incarnation(5) });
+    let drained =
+        alone.hear(2, Refused { incarnation: Incarnation(5), before: Standing::default() });
     let (seen, ours) = (Incarnation(5), Incarnation(1));
     let reason = HaltReason::RolledBack { peer: id(2), seen, ours };
     assert_eq!(drained.events, [Event::Halted { reason }]);
     assert_eq!(alone.hear(2, Prepare { ballot: ballot(1, 2), first: Slot(0) }).sent, []);
     assert_eq!(alone.replica.propose(alone.now, b"x"), Err(ProposeError::Halted));
     assert_eq!(alone.wait, None);
+}
+
+#[test]
+fn an_older_copy_of_the_directory_stops_when_it_hears_of_a_vote_that_it_lost() {
+    // Its start is newer than any that was seen, since the copy was taken in the same start. But it
+    // had promised 4.2, and now knows of 3.2 only.
+    let mut log = recovered(1);
+    log.promised = ballot(3, 2);
+    let mut alone = Alone::start(log);
+    let refused = |round| Refused {
+        incarnation: Incarnation(1),
+        before: Standing { promised: ballot(round, 2), end: Slot(0) },
+    };
+    assert_eq!(alone.hear(2, refused(3)).events, []);
+    let (seen, ours) = (Incarnation(1), Incarnation(1));
+    let reason = HaltReason::RolledBack { peer: id(2), seen, ours };
+    assert_eq!(alone.hear(2, refused(4)).events, [Event::Halted { reason }]);
+}
+
+#[test]
+fn votes_of_a_member_that_forgot_are_not_counted_and_it_is_told() {
+    // 2 accepts slot 0; then it starts anew from an older copy. Its Accepted of slot 1 is not
+    // counted, its answer shows the loss, and it hears of it.
+    let mut alone = Alone::start(recovered(1));
+    let ballot = alone.lead();
+    alone.propose(b"x");
+    alone.sync();
+    let accepted = |slot| Accepted { ballot, slots: slots(slot, slot + 1), chosen: Slot(0) };
+    alone.hear(2, accepted(0));
+    assert_eq!(alone.replica.status().chosen, Slot(1));
+    alone.propose(b"y");
+    alone.sync();
+    let again = Peer { incarnation: Incarnation(2), ..peer(2, 2) };
+    let unproven = Event::Ignored { peer: id(2), reason: IgnoreReason::Unproven };
+    assert_eq!(alone.hear_from(again, accepted(1)).events, [unproven]);
+    let answer =
+        |start| HeartbeatAnswer { ballot, sequence: 1, end: Slot(0), start, chosen: Slot(0) };
+    let drained = alone.hear_from(again, answer(Standing { promised: ballot, end: Slot(0) }));
+    let before = Standing { promised: ballot, end: Slot(1) };
+    let refused = Refused { incarnation: Incarnation(2), before };
+    assert_eq!(drained.sent, [(vec![id(2)], refused.into())]);
+    assert_eq!(alone.replica.status().chosen, Slot(1));
+    // Had it remembered, its vote would count.
+    alone.hear_from(again, answer(before));
+    alone.hear_from(again, accepted(1));
+    assert_eq!(alone.replica.status().chosen, Slot(2));
 }
 
 #[test]
@@ -431,7 +488,16 @@ fn a_new_leader_has_its_whole_time_to_get_something_chosen() {
         last = alone.now;
         assert!(last < led.after(Duration::from_secs(100)), "it leads for ever");
         alone.tick();
-        alone.hear(2, HeartbeatAnswer { ballot, sequence: 1, end: Slot(0), chosen: Slot(0) });
+        alone.hear(
+            2,
+            HeartbeatAnswer {
+                ballot,
+                sequence: 1,
+                end: Slot(0),
+                start: Standing::default(),
+                chosen: Slot(0),
+            },
+        );
     }
     let timeout = alone.replica.config.election_timeout;
     assert!(last.since(led) >= timeout * (STUCK_TIMEOUTS - 1), "{:?}", last.since(led));

@@ -387,6 +387,12 @@ impl Cluster {
         host.replica.is_some() && host.told_applied.0 < host.machine.len() as u64
     }
 
+    /// Whether every host that is up is formed.
+    pub(crate) fn is_formed(&self) -> bool {
+        let mut up = self.hosts.iter().filter_map(|host| host.replica.as_ref());
+        up.all(|replica| replica.status().role != Role::Forming)
+    }
+
     /// How long a silent leader is believed to live.
     pub(crate) fn election_timeout_micros(&self) -> u64 {
         self.hosts

@@ -33,6 +33,7 @@ mod marks;
 mod network;
 mod oracle;
 mod outputs;
+mod partial;
 mod schedule;
 mod swarm;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use driver::Weather;
 pub use host::{DiskKind, Settings};
 pub use marks::Marks;
 pub use network::LinkFaults;
+pub use partial::{Shape, simulate_partial};
 pub use schedule::{Ending, Schedule, Step, play};
 pub use swarm::{Swarm, simulate, simulate_fault_free};
 
@@ -68,7 +70,8 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `F2`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `ECON`, `BOUND`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`.
+    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`,
+    /// `REPRO`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,

@@ -146,8 +146,6 @@ impl Cluster {
     fn send_entries(&mut self, at: usize, to: ReplicaId, slots: Slots) -> Result<(), Broken> {
         let mark = self.hosts[at].chosen;
         for slot in slots.iter().take(PAGE_ENTRIES as usize) {
-            // The chosen mark of the status may be newer than the last look; the log is what
-            // counts.
             let Some((ballot, entry)) = self.hosts[at].disk.read(slot) else {
                 if self.rotten == Some(at) {
                     continue;

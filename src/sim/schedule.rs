@@ -15,6 +15,10 @@ use super::{Report, Violation, watch};
 
 /// The most messages under way; beyond it the oldest are lost.
 const POOL_MAX: usize = 400;
+/// The most messages of the past that can be replayed.
+const PAST_MAX: usize = 100;
+/// Longer than any timeout of an election, failed ones included.
+const ELECT_MICROS: u64 = 400_000;
 
 /// One step of a schedule. Numbers are taken modulo what exists, so every schedule is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +36,11 @@ pub enum Step {
     /// A message under way arrives, and stays under way.
     Duplicate {
         /// Which one, counted from the oldest.
+        index: u16,
+    },
+    /// A message that arrived or was lost before arrives again.
+    Replay {
+        /// Which one, counted from the newest.
         index: u16,
     },
     /// Several messages for one replica arrive before it is drained.
@@ -52,6 +61,12 @@ pub enum Step {
     Pass {
         /// By how much, in microseconds.
         micros: u32,
+    },
+    /// All clocks go forward by more than any timeout, but only one replica is told: it asks
+    /// whether it should lead.
+    Elect {
+        /// The replica.
+        replica: u8,
     },
     /// A command is proposed.
     Propose {
@@ -154,12 +169,13 @@ pub enum Ending {
 pub fn play(schedule: &Schedule, ending: Ending) -> Result<Report, Violation> {
     watch(
         |text| Driver::new(Cluster::new(&settings(schedule), text), schedule.seed),
-        |driver| Player { driver, pool: VecDeque::new() }.play(schedule, ending),
+        |driver| {
+            Player { driver, pool: VecDeque::new(), past: VecDeque::new() }.play(schedule, ending)
+        },
     )
 }
 
-/// The settings that a schedule's seed stands for: small windows, so that short schedules fill
-/// them.
+/// The settings that a schedule's seed stands for: small windows, which short schedules fill.
 fn settings(schedule: &Schedule) -> Settings {
     let bits = schedule.seed;
     let mut config = Config::new([]);
@@ -181,7 +197,10 @@ fn settings(schedule: &Schedule) -> Settings {
 
 struct Player<'a> {
     driver: &'a mut Driver,
+    /// Messages under way, oldest first.
     pool: VecDeque<Envelope>,
+    /// Messages that are gone, newest first.
+    past: VecDeque<Envelope>,
 }
 
 impl Player<'_> {
@@ -226,15 +245,34 @@ impl Player<'_> {
         usize::from(index).checked_rem(self.pool.len())
     }
 
+    /// Takes a message out of those under way.
+    fn take(&mut self, index: u16) -> Option<Envelope> {
+        let envelope = self.pick(index).and_then(|i| self.pool.remove(i))?;
+        self.remember(&envelope);
+        Some(envelope)
+    }
+
+    fn remember(&mut self, envelope: &Envelope) {
+        self.past.truncate(PAST_MAX - 1);
+        self.past.push_front(envelope.clone());
+    }
+
     fn step(&mut self, step: Step) -> Result<(), Broken> {
         match step {
-            Step::Deliver { index } => match self.pick(index).and_then(|i| self.pool.remove(i)) {
+            Step::Deliver { index } => match self.take(index) {
                 Some(envelope) => self.driver.cluster.deliver(&envelope),
                 None => Ok(()),
             },
             Step::Drop { index } => {
-                let _ = self.pick(index).and_then(|i| self.pool.remove(i));
+                self.take(index);
                 Ok(())
+            }
+            Step::Replay { index } => {
+                let past = usize::from(index).checked_rem(self.past.len());
+                match past.and_then(|i| self.past.get(i)) {
+                    Some(envelope) => self.driver.cluster.deliver(&envelope.clone()),
+                    None => Ok(()),
+                }
             }
             Step::Duplicate { index } => match self.pick(index) {
                 Some(i) => self.driver.cluster.deliver(&self.pool[i].clone()),
@@ -249,6 +287,10 @@ impl Player<'_> {
             Step::Pass { micros } => {
                 self.driver.cluster.now_micros += u64::from(micros);
                 (0..self.replicas()).try_for_each(|at| self.driver.cluster.tick(at))
+            }
+            Step::Elect { replica } => {
+                self.driver.cluster.now_micros += ELECT_MICROS;
+                self.driver.cluster.tick(self.one(replica))
             }
             Step::Propose { replica, bytes } => self.propose(replica, usize::from(bytes)),
             Step::Sync { replica } => self.driver.cluster.sync(self.one(replica)),
@@ -310,6 +352,7 @@ impl Player<'_> {
             }
             self.gather();
             for envelope in core::mem::take(&mut self.pool) {
+                self.remember(&envelope);
                 if among(index_of(envelope.from.replica)) && among(index_of(envelope.to)) {
                     self.driver.cluster.deliver(&envelope)?;
                 }

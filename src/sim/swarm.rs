@@ -136,6 +136,12 @@ pub fn simulate_fault_free(swarm: &Swarm) -> Result<Report, Violation> {
 }
 
 fn run(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
+    begin(driver, swarm)?;
+    driver.heal_and_prove_life()
+}
+
+/// The swarm's chaos.
+pub(crate) fn begin(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
     let n = driver.cluster.hosts.len();
     for at in 0..n {
         let drift = driver.below(2 * swarm.drift_millionths + 1) as i64;
@@ -144,8 +150,7 @@ fn run(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
     }
     driver.set_weather(swarm.weather.clone());
     (0..n).try_for_each(|at| driver.start(at))?;
-    driver.run_for(swarm.chaos_micros)?;
-    driver.heal_and_prove_life()
+    driver.run_for(swarm.chaos_micros)
 }
 
 /// ECON: without faults nobody tries to lead once the first leader had time to show itself. Two may

@@ -177,8 +177,8 @@ fn judge(
         (None, Some(_), Some(whose)) => Refusal::SegmentForeign { segment: number, whose },
         (None, Some(header), None) => Refusal::RolledBack {
             segment: number,
-            incarnation: header.incarnation.0,
-            superblock: superblock.incarnation.0,
+            incarnation: header.incarnation.count(),
+            superblock: superblock.incarnation.count(),
         },
     };
     Err(WalError::Refused { place, refusal })

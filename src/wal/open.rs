@@ -70,8 +70,11 @@ impl Wal {
         let chain = Chain::find(&*shared.medium, &names, &block, one_rotten)?;
         let mut recovery = recover(&shared, &block, &chain)?;
         let newest = chain.links.iter().map(|link| link.header.incarnation).max();
-        let incarnation =
-            Incarnation(newest.unwrap_or_default().max(block.incarnation).0.saturating_add(1));
+        let mut random = [0; 2];
+        let drawn = shared.medium.random(&mut random);
+        drawn.map_err(|error| io_error(&place, "draw random bytes", error))?;
+        let latest = newest.unwrap_or_default().max(block.incarnation);
+        let incarnation = latest.next(u16::from_le_bytes(random));
         let facts = Facts {
             promised: recovery.replay.promised(),
             members: recovery.replay.members().to_vec(),

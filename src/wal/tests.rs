@@ -44,7 +44,7 @@ pub(super) fn sync(wal: &mut Wal) -> Lsn {
 fn what_was_synced_is_there_after_a_crash() {
     let disk = HeapMedium::new(1);
     let (mut wal, first) = open(&disk).unwrap();
-    assert_eq!(first.me.incarnation, Incarnation(1));
+    assert_eq!(first.me.incarnation.count(), 1);
     assert_eq!(first.last, Lsn::ZERO);
     let mut all: Vec<_> = Vec::new();
     for lsn in 1..200 {
@@ -62,7 +62,7 @@ fn what_was_synced_is_there_after_a_crash() {
     disk.crash(5);
     let (wal, second) = open(&disk).unwrap();
     assert_eq!(second.last, Lsn(198));
-    assert_eq!(second.me.incarnation, Incarnation(2));
+    assert_eq!(second.me.incarnation.count(), 2);
     assert_eq!(second.me.disk, first.me.disk);
     assert_eq!(second.promised, ballot(198));
     assert_eq!(second.accepted.len(), 99 + 1);

@@ -93,14 +93,15 @@ fn slots_of(message: &Message) -> [Slot; 3] {
         Message::Heartbeat(m) => {
             [m.announcement.chosen, last(&m.announcement.runs), m.announcement.chosen]
         }
-        Message::HeartbeatAnswer(m) => [m.end, m.chosen, m.chosen],
+        Message::HeartbeatAnswer(m) => [m.end, m.start.end, m.chosen],
         Message::Canvass(m) => [m.chosen; 3],
-        Message::CanvassAnswer(m) => [m.chosen; 3],
+        Message::CanvassAnswer(m) => [m.start.end, m.chosen, m.chosen],
         Message::Fetch(m) => [m.slot; 3],
         Message::Fetched(m) => [m.slot, m.chosen, m.chosen],
         Message::CatchUp(m) => [m.slots.start, m.slots.end, m.chosen],
         Message::Chosen(m) => [m.slot, m.chosen, m.chosen],
-        Message::Forming(_) | Message::Refused(_) => [Slot::ZERO; 3],
+        Message::Refused(m) => [m.before.end; 3],
+        Message::Forming(_) => [Slot::ZERO; 3],
     }
 }
 

@@ -15,6 +15,7 @@ use crate::membership::{Incarnation, ReplicaId};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
     Fetched, Forming, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare, Promise, Refused,
+    Standing,
 };
 use crate::slot::{Slot, Slots};
 
@@ -63,6 +64,7 @@ pub(super) enum Header<'a> {
         ballot: Ballot,
         sequence: u64,
         end: Slot,
+        start: Standing,
         chosen: Slot,
     },
     Canvass {
@@ -74,6 +76,7 @@ pub(super) enum Header<'a> {
         yes: bool,
         promised: Ballot,
         leader: Option<Ballot>,
+        start: Standing,
         chosen: Slot,
     },
     Fetch {
@@ -100,6 +103,7 @@ pub(super) enum Header<'a> {
     },
     Refused {
         incarnation: Incarnation,
+        before: Standing,
     },
     Fragment {
         to: ReplicaId,
@@ -151,8 +155,8 @@ impl<'a> Header<'a> {
                 runs: Runs::of(&m.announcement.runs),
             },
             Message::HeartbeatAnswer(m) => {
-                let (ballot, sequence) = (m.ballot, m.sequence);
-                Self::HeartbeatAnswer { ballot, sequence, end: m.end, chosen: m.chosen }
+                let HeartbeatAnswer { ballot, sequence, end, start, chosen } = *m;
+                Self::HeartbeatAnswer { ballot, sequence, end, start, chosen }
             }
             Message::Canvass(m) => Self::Canvass { sequence: m.sequence, chosen: m.chosen },
             Message::CanvassAnswer(m) => Self::CanvassAnswer {
@@ -160,6 +164,7 @@ impl<'a> Header<'a> {
                 yes: m.yes,
                 promised: m.promised,
                 leader: m.leader,
+                start: m.start,
                 chosen: m.chosen,
             },
             Message::Fetch(m) => Self::Fetch { slot: m.slot, ballot: m.ballot },
@@ -170,7 +175,7 @@ impl<'a> Header<'a> {
             },
             Message::CatchUp(m) => Self::CatchUp { slots: shortened(m.slots), chosen: m.chosen },
             Message::Chosen(m) => Self::Chosen { slot: m.slot, ballot: m.ballot, chosen: m.chosen },
-            Message::Refused(m) => Self::Refused { incarnation: m.incarnation },
+            Message::Refused(m) => Self::Refused { incarnation: m.incarnation, before: m.before },
             Message::Forming(m) => {
                 Self::Forming { members: Members::of(&m.members), formed: m.formed }
             }
@@ -249,12 +254,13 @@ impl<'a> Header<'a> {
                 let announcement = Announcement { chosen, runs: runs.into_vec() };
                 Message::Heartbeat(Heartbeat { ballot, sequence, announcement })
             }
-            Self::HeartbeatAnswer { ballot, sequence, end, chosen } => {
-                Message::HeartbeatAnswer(HeartbeatAnswer { ballot, sequence, end, chosen })
+            Self::HeartbeatAnswer { ballot, sequence, end, start, chosen } => {
+                Message::HeartbeatAnswer(HeartbeatAnswer { ballot, sequence, end, start, chosen })
             }
             Self::Canvass { sequence, chosen } => Message::Canvass(Canvass { sequence, chosen }),
-            Self::CanvassAnswer { sequence, yes, promised, leader, chosen } => {
-                Message::CanvassAnswer(CanvassAnswer { sequence, yes, promised, leader, chosen })
+            Self::CanvassAnswer { sequence, yes, promised, leader, start, chosen } => {
+                let answer = CanvassAnswer { sequence, yes, promised, leader, start, chosen };
+                Message::CanvassAnswer(answer)
             }
             Self::Fetch { slot, ballot } => Message::Fetch(Fetch { slot, ballot }),
             Self::Fetched { slot, ballot, chosen } => {
@@ -267,7 +273,9 @@ impl<'a> Header<'a> {
                 let entry = Entry::from_payload(payload)?;
                 Message::Chosen(Chosen { slot, ballot, entry, chosen })
             }
-            Self::Refused { incarnation } => Message::Refused(Refused { incarnation }),
+            Self::Refused { incarnation, before } => {
+                Message::Refused(Refused { incarnation, before })
+            }
             Self::Forming { members, formed } => {
                 Message::Forming(Forming { members: members.into_vec(), formed })
             }

@@ -12,7 +12,7 @@ use crate::entry::{Batch, BatchBuilder, CommandId, Entry};
 use crate::membership::{MEMBERS_MAX, Member};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused,
+    Fetched, Forming, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused, Standing,
 };
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
@@ -143,6 +143,7 @@ fn message(g: &mut Gen, kind: usize) -> Message {
             ballot: ballot_a,
             sequence,
             end: slot_a,
+            start: Standing { promised: ballot_b, end: slot(g) },
             chosen,
         }),
         8 => Message::Canvass(Canvass { sequence, chosen }),
@@ -151,6 +152,7 @@ fn message(g: &mut Gen, kind: usize) -> Message {
             yes: bool::arbitrary(g),
             promised: ballot_a,
             leader: bool::arbitrary(g).then_some(ballot_b),
+            start: Standing { promised: ballot_b, end: slot_a },
             chosen,
         }),
         10 => Message::Fetch(Fetch { slot: slot_a, ballot: ballot_a }),
@@ -164,7 +166,10 @@ fn message(g: &mut Gen, kind: usize) -> Message {
         }
         13 => Message::Chosen(Chosen { slot: slot_a, ballot: ballot_a, entry: entry(g), chosen }),
         14 => Message::Forming(forming(g)),
-        _ => Message::Refused(Refused { incarnation: Incarnation(sequence) }),
+        _ => Message::Refused(Refused {
+            incarnation: Incarnation(sequence),
+            before: Standing { promised: ballot_a, end: slot_a },
+        }),
     }
 }
 

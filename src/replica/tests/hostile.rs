@@ -72,11 +72,22 @@ impl Liar {
             4 => Accepted { ballot, slots: self.slots(), chosen }.into(),
             5 => Behind { ballot, chosen }.into(),
             6 => heartbeat(ballot, self.announcement(from)).into(),
-            7 => HeartbeatAnswer { ballot, sequence, end: slot, chosen }.into(),
+            7 => {
+                HeartbeatAnswer { ballot, sequence, end: slot, start: Standing::default(), chosen }
+                    .into()
+            }
             8 => Canvass { sequence, chosen }.into(),
             9 => {
                 let (yes, leader) = (self.below(4) > 0, None);
-                CanvassAnswer { sequence, yes, promised: ballot, leader, chosen }.into()
+                CanvassAnswer {
+                    sequence,
+                    yes,
+                    promised: ballot,
+                    leader,
+                    start: Standing::default(),
+                    chosen,
+                }
+                .into()
             }
             10 => Fetch { slot, ballot }.into(),
             11 => {
@@ -116,7 +127,17 @@ fn answer(alone: &mut Alone, from: u32, drained: &Drained) -> Drained {
             Message::Canvass(Canvass { sequence, .. }) => {
                 let (promised, chosen) = (Ballot::ZERO, Slot(0));
                 let leader = None;
-                Some(CanvassAnswer { sequence, yes: true, promised, leader, chosen }.into())
+                Some(
+                    CanvassAnswer {
+                        sequence,
+                        yes: true,
+                        promised,
+                        leader,
+                        start: Standing::default(),
+                        chosen,
+                    }
+                    .into(),
+                )
             }
             Message::Prepare(prepare) => Some(promise(prepare.ballot).into()),
             Message::Accept(accept) => Some(vote(ballot, accept.slot.0).into()),

@@ -11,7 +11,7 @@ use super::{Broken, Oracle, Proposal, Truth, broken};
 use crate::sim::trace::{fingerprint, fingerprint_bytes};
 
 /// The names of an entry's commands, in order.
-pub(super) fn command_ids(entry: &Entry) -> impl Iterator<Item = CommandId> + '_ {
+fn command_ids(entry: &Entry) -> impl Iterator<Item = CommandId> + '_ {
     let batch = match entry {
         Entry::Noop => None,
         Entry::Batch(batch) => Some(batch),

@@ -259,9 +259,12 @@ impl Oracle {
     ) -> Result<(), Broken> {
         let mut reports: Vec<Report> = Vec::new();
         if let Some(pages) = self.promises.get(&ballot) {
+            // Below the ballot an acceptor is frozen, so pages of one ballot are equally true,
+            // however old: what it told before its disk lost a record or its mark passed still
+            // counts.
             let others = pages.iter().filter(|(by, _)| **by != at);
             reports.extend(others.filter_map(|(_, pages)| {
-                pages.iter().filter_map(|page| report_of(page, slot)).max()
+                pages.iter().filter_map(|page| report_of(page, slot)).min()
             }));
         }
         if self.images[at].promised >= ballot {

@@ -9,10 +9,8 @@ use crate::entry::Entry;
 use crate::membership::{Incarnation, Member};
 use crate::slot::{Run, Slot, Slots};
 
-/// What an acceptor stands by: neither part ever falls, restarts included.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+/// What an acceptor stands by. As far as it was ever voted, neither part falls, restarts included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// The highest ballot that it promised.
     pub promised: Ballot,

@@ -195,6 +195,9 @@ impl Replica {
 
     /// Hears that every slot below `upto` is applied.
     pub fn handle_applied(&mut self, now: Instant, upto: Slot) {
+        if self.halted.is_some() {
+            return;
+        }
         self.learner.handle_applied(upto);
         self.settle(now);
     }
@@ -349,7 +352,9 @@ impl Replica {
     /// nobody may have learned yet: phase 1 of another one finds it where it was accepted.
     fn give_up_stuck(&mut self, now: Instant) -> bool {
         let chosen = self.learner.chosen();
+        // A leader whose disk hangs proposes nothing any more, so what it queues counts too.
         let idle = self.proposer.open_slots() == 0
+            && !self.proposer.has_work(chosen)
             && self.proposer.free_from().is_some_and(|free| free <= chosen);
         let recent = |hole: &crate::slot::Slots| hole.end.plus(ALPHA) > chosen;
         let lost = self.learner.holes().iter().any(recent);

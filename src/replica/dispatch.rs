@@ -24,7 +24,7 @@ impl Replica {
         match message {
             Message::Prepare(prepare) => self.handle_prepare(now, from, &prepare),
             Message::Promise(promise) => self.handle_promise(now, from, &promise),
-            Message::Nack(nack) => self.handle_nack(now, &nack),
+            Message::Nack(nack) => self.handle_nack(now, from, &nack),
             Message::Accept(accept) => self.handle_accept(now, from, accept),
             Message::Accepted(accepted) => self.handle_accepted(from, &accepted),
             Message::Behind(_) => {}
@@ -109,7 +109,10 @@ impl Replica {
         }
     }
 
-    fn handle_nack(&mut self, now: Instant, nack: &Nack) {
+    fn handle_nack(&mut self, now: Instant, from: ReplicaId, nack: &Nack) {
+        if !self.is_member(from) {
+            return;
+        }
         self.election.note_promise(nack.promised);
         if self.proposer.ballot() == Some(nack.ballot) && nack.promised > nack.ballot {
             self.stop_leading();

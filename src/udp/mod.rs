@@ -5,9 +5,9 @@
 //! behind address translation; what goes to a member goes to its configured address. A sender that
 //! is not among the peers, but has the key, is answered at the address that it last sent from.
 //!
-//! What the transport does against replays: a datagram of an earlier start of its sender than was
-//! seen already is refused. One of the same start may be replayed; the protocol takes repeated
-//! messages for what they are.
+//! What the transport does against replays: datagrams of an earlier start of their sender than was
+//! seen already are refused, but for a few that the node itself refuses and answers. One of the
+//! same start may be replayed; the protocol takes repeated messages for what they are.
 
 mod key;
 mod receive;
@@ -350,7 +350,8 @@ pub struct UdpCounters {
     pub foreign: u64,
     /// Refused: not authenticated by the key, or sealed although there is none.
     pub forged: u64,
-    /// Refused: from an earlier start of the sender than was seen already.
+    /// From an earlier start of the sender than was seen already: refused, but for a few that the
+    /// node answers, so that a wiped or set back directory hears why it is.
     pub old_incarnation: u64,
     /// Refused: this replica's own, sent back to it.
     pub own: u64,

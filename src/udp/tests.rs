@@ -238,3 +238,18 @@ fn few_strangers_are_remembered_the_latest_ones() {
     assert_eq!(strangers.address(ReplicaId(999)), Some(address(999)));
     assert_eq!(strangers.address(ReplicaId(1)), None);
 }
+
+#[test]
+fn of_many_datagrams_of_earlier_starts_a_few_are_handed_in() {
+    // A wiped directory counts its starts anew: the node must hear of it, to say so.
+    let (member, at_member) = open(1, 1);
+    let [mut later, mut wiped] = [9, 1].map(|start| {
+        let mut transport = open(2, start).0;
+        transport.set_peer(ReplicaId(1), member.local_address());
+        transport
+    });
+    let seen = |wanted: &[u8]| at_member.0.lock().iter().any(|frame| frame == wanted);
+    send_until(&mut later, 1, b"later", || seen(b"later"));
+    send_until(&mut wiped, 1, b"wiped", || seen(b"wiped"));
+    assert!(member.meter().read().old_incarnation >= 16, "not at once");
+}

@@ -168,15 +168,21 @@ fn options() -> OpenOptions {
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
+    let existed = path.is_dir();
+    let holder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    // The names of all that is made here must be durable too. So must the directory's own be if
+    // somebody else has just made it; but then the one above need not be ours to open.
+    let made: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // Its own name must be durable too.
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => File::open(".")?.sync_all(),
+    if existed {
+        let _ = File::open(holder(path)).and_then(|holder| holder.sync_all());
     }
+    made.into_iter()
+        .filter(|made| !made.as_os_str().is_empty())
+        .try_for_each(|made| File::open(holder(made))?.sync_all())
 }
 
 /// Mapped where overwriting a written block never allocates. A segment is mapped only in the start

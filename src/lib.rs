@@ -127,7 +127,7 @@ pub use crate::config::{Config, ConfigError};
 pub use crate::entry::{CommandId, Entry, Place};
 #[cfg(feature = "driver")]
 pub use crate::machine::StateMachine;
-pub use crate::membership::{ClusterId, ReplicaId};
+pub use crate::membership::{ClusterId, MembershipError, ReplicaId};
 #[cfg(feature = "driver")]
 pub use crate::node::{Applied, Handle, Node, StartError, StopReason, Ticket, TicketError};
 pub use crate::output::{Event, Fate, Output};

@@ -72,6 +72,8 @@ impl Data {
         } else if fs::read_dir(directory).map_err(|error| refuse(&error))?.next().is_some() {
             return Err(refuse(&"it is not empty"));
         }
+        // A directory that cannot be written to is refused here, not by a replica later.
+        tempfile::tempfile_in(directory).map_err(|error| refuse(&error))?;
         Ok(Self::Kept { directory: directory.to_owned(), made })
     }
 

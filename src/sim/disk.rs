@@ -154,7 +154,7 @@ impl Disk for Journal {
     }
 
     fn open(&mut self) -> Result<Recovered, String> {
-        self.me.incarnation.0 += 1;
+        self.me.incarnation = self.me.incarnation.next(0);
         let mut replay = Replay::default();
         for (index, (record, chosen)) in self.records.iter().enumerate() {
             if self.rotten.contains(&index) {

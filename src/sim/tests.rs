@@ -138,7 +138,7 @@ fn a_crash_keeps_what_is_durable_and_a_prefix_of_the_rest() {
         let recovered = journal.open().unwrap();
         assert_eq!(recovered.last, Lsn(2 + luck % 3));
         assert_eq!(recovered.accepted.len() as u64, 2 + luck % 3);
-        assert_eq!(recovered.me.incarnation.0, 1);
+        assert_eq!(recovered.me.incarnation.count(), 1);
         assert_eq!(journal.read(Slot(4)).is_some(), luck % 3 == 2);
     }
 }

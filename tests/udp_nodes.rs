@@ -6,8 +6,10 @@ mod trio;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use synod::StopReason;
 use synod::membership::ReplicaId;
 use synod::node::channel::Network;
+use synod::output::HaltReason;
 use synod::udp::{ClusterKey, UdpMeter, UdpOptions, UdpTransport};
 use trio::{Cluster, Member, config, eventually, numbered};
 
@@ -99,4 +101,27 @@ fn a_member_is_heard_from_another_address() {
     udp.start_member(follower, transport);
     eventually("it is heard", || (heard(&udp) > before).then_some(()));
     udp.cluster.stop_member(follower);
+}
+
+#[test]
+fn a_wiped_directory_hears_over_udp_why_it_must_stop() {
+    let mut udp = UdpCluster::start(Some(ClusterKey::from_bytes([42; 32])));
+    udp.cluster.propose(&numbered(0..10));
+    let follower = (udp.cluster.leader() + 1) % 3;
+    let listen = udp.addresses[&udp.cluster.members[follower].id];
+    // The members hear its second start; the wiped directory begins with its first.
+    udp.cluster.stop_member(follower);
+    let transport = udp.bind(listen);
+    udp.start_member(follower, transport);
+    udp.cluster.propose(&numbered(10..20));
+    udp.cluster.wait_for(&numbered(0..20));
+    udp.cluster.stop_member(follower);
+    udp.cluster.members[follower].directory = tempfile::tempdir().unwrap();
+    let transport = udp.bind(listen);
+    udp.start_member(follower, transport);
+    let wiped = udp.cluster.members[follower].node();
+    let reason = eventually("it stops", || wiped.status().stopped);
+    let told = matches!(reason, StopReason::Halted { reason: HaltReason::OtherDisk { .. } });
+    assert!(told, "{reason}");
+    udp.cluster.propose(&numbered(20..30));
 }

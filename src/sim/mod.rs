@@ -69,7 +69,7 @@ pub struct Violation {
     pub step: u64,
     /// The cluster's time.
     pub time: Instant,
-    /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `F2`, `FATE`, `DUR`, `CONV`,
+    /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
     /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`,
     /// `REPRO`.
     pub invariant: &'static str,

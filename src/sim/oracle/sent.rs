@@ -44,7 +44,7 @@ impl Oracle {
             Message::Accept(accept) => {
                 self.i2_ballot_has_one_owner(from, accept.ballot)?;
                 self.on_proposal(at, accept.ballot, accept.slot, &accept.entry)?;
-                self.f2_announcement_is_true(at, &accept.announcement)
+                self.tag_announcement_is_true(at, &accept.announcement)
             }
             Message::Accepted(accepted) => {
                 self.i3_no_vote_below_a_promise(at, accepted)?;
@@ -53,7 +53,7 @@ impl Oracle {
             Message::Heartbeat(heartbeat) => {
                 self.i2_ballot_has_one_owner(from, heartbeat.ballot)?;
                 self.i4_promise_is_durable(at, "Heartbeat", heartbeat.ballot)?;
-                self.f2_announcement_is_true(at, &heartbeat.announcement)
+                self.tag_announcement_is_true(at, &heartbeat.announcement)
             }
             Message::Nack(nack) => self.nack_is_true(at, nack.ballot, nack.promised),
             Message::Fetched(fetched) => match &fetched.proposal {
@@ -208,7 +208,7 @@ impl Oracle {
 
     /// F2: an announcement names slots that are really chosen, each with a ballot in which the
     /// chosen entry was proposed.
-    fn f2_announcement_is_true(
+    fn tag_announcement_is_true(
         &self,
         at: usize,
         announcement: &Announcement,
@@ -218,7 +218,7 @@ impl Oracle {
                 let Some(truth) = self.chosen.get(&slot) else {
                     return broken("I6", format!("{} announces {slot}, not chosen", at + 1));
                 };
-                self.true_ballot("F2", at, slot, run.ballot, truth.print)?;
+                self.true_ballot("TAG", at, slot, run.ballot, truth.print)?;
             }
         }
         Ok(())

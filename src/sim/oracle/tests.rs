@@ -314,11 +314,11 @@ fn i6_something_is_applied_told_or_written_that_is_not_chosen() {
 }
 
 #[test]
-fn f2_an_announcement_names_a_ballot_that_proposed_nothing_there() {
+fn tag_an_announcement_names_a_ballot_that_proposed_nothing_there() {
     let mut history = History::chosen();
     let runs = std::vec![run(S0, ballot(7, 1))];
     let announcement = Announcement { chosen: S1, runs };
-    breaks("F2", history.send(1, Heartbeat { ballot: ballot(1, 1), sequence: 1, announcement }));
+    breaks("TAG", history.send(1, Heartbeat { ballot: ballot(1, 1), sequence: 1, announcement }));
 }
 
 #[test]

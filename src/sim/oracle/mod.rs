@@ -225,6 +225,9 @@ impl Oracle {
         let image = &mut self.images[at];
         image.seen.promised = recovered.promised;
         image.promised_written = image.promised_written.max(recovered.promised);
+        // What a log gives back is durable by then. A promise may stand in its superblock although
+        // a crash took the record; the next crash must not take it any more.
+        image.promised = image.promised.max(recovered.promised);
         Ok(())
     }
 

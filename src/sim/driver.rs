@@ -368,7 +368,9 @@ impl Driver {
         (0..self.starts.len()).try_for_each(|at| self.start(at))?;
         let timeout = self.cluster.election_timeout_micros();
         let mut proposed = Vec::new();
-        for _ in 0..ROUNDS_MAX {
+        let mut rounds = 0;
+        while rounds < ROUNDS_MAX {
+            let before = self.cluster.oracle.slots_chosen();
             // A fresh one each time: what a deposed leader took in may be lost, and without a fate
             // until somebody fills its slot.
             if let Some((leader, _)) = self.cluster.leader() {
@@ -382,6 +384,11 @@ impl Driver {
             let newest = proposed.iter().copied().filter_map(chosen_at).max();
             if newest.is_some_and(|slot| self.all_applied(slot.next())) {
                 return self.prove_rest();
+            }
+            // While a leader works off what was queued before, one slot at a time where its
+            // pipeline has just one, that is progress. The queue is finite.
+            if self.cluster.oracle.slots_chosen() < before + BACKLOG_SLOTS {
+                rounds += 1;
             }
         }
         broken(
@@ -417,6 +424,8 @@ impl Driver {
 
 /// How many election timeouts a healed cluster has to find a leader and to choose a command.
 const ROUNDS_MAX: u64 = 20;
+/// A round in which so many slots were chosen is not counted among them.
+const BACKLOG_SLOTS: u64 = 8;
 /// How many election timeouts of rest everybody has to learn everything.
 const REST_ROUNDS: u64 = 5;
 /// How many messages of the past are kept.

@@ -379,3 +379,27 @@ fn a_transport_with_short_frames_is_refused() {
     let error = Node::start(config(3, 1), log, Narrow, machine).unwrap_err();
     assert!(matches!(error, synod::node::StartError::MaxFrame { bytes: 10, .. }), "{error}");
 }
+
+struct Unopened;
+
+impl Transport for Unopened {
+    fn send(&mut self, _: ReplicaId, _: &[u8]) {}
+    fn max_frame(&self) -> usize {
+        1200
+    }
+    fn open(&mut self, _: synod::Inbox) {
+        panic!("no thread left");
+    }
+}
+
+#[test]
+fn a_transport_that_panics_when_it_is_opened_is_an_error_of_the_start() {
+    let member = Member::new(1);
+    let log = Wal::open_directory(member.directory.path(), cluster(), member.id).unwrap();
+    let machine = trio::Recorder { book: Arc::clone(&member.book) };
+    let error = Node::start(config(3, 1), log, Unopened, machine).unwrap_err();
+    let synod::node::StartError::Stopped(StopReason::TransportPanicked { message }) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(&**message, "no thread left");
+}

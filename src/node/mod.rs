@@ -173,7 +173,12 @@ impl Node {
         handle.add(spawn("timer", &shared, |shared| workers::run_timer(&shared))?);
         handle.add(spawn("errands", &shared, |shared| workers::run_errands(&shared))?);
         handle.add(spawn("apply", &shared, move |shared| apply::run(&shared, machine))?);
-        shared.outgoing.open(Inbox::new(&shared, cluster, me));
+        let inbox = Inbox::new(&shared, cluster, me);
+        let opened = catch_unwind(AssertUnwindSafe(|| shared.outgoing.open(inbox)));
+        if let Err(panic) = opened {
+            let message = panic_message(panic.as_ref());
+            shared.fail(StopReason::TransportPanicked { message });
+        }
         shared.turn(|_, _| Ok(()));
         match shared.stopped() {
             Some(reason) => Err(StartError::Stopped(reason.clone())),

@@ -17,6 +17,7 @@ use crate::record::Record;
 use crate::slot::ALPHA;
 
 mod hostile;
+mod stuck;
 
 /// Replica 1 of three, its clock and its disk.
 struct Alone {

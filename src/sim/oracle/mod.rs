@@ -23,7 +23,7 @@ use crate::membership::{Incarnation, ReplicaId};
 use crate::message::Promise;
 use crate::output::Fate;
 use crate::record::{Lsn, Record, Recovered};
-use crate::slot::Slot;
+use crate::slot::{Slot, Slots};
 
 use super::trace::fingerprint;
 
@@ -100,6 +100,8 @@ pub(crate) struct Oracle {
     /// Promises as the owners of their ballots received them.
     promises: BTreeMap<Ballot, BTreeMap<usize, Vec<Promise>>>,
     chosen: BTreeMap<Slot, Truth>,
+    /// Slots whose announcement at the ballot was found true.
+    tagged: BTreeMap<Ballot, Slots>,
     /// Every slot below is really chosen.
     prefix: Slot,
     applied: BTreeMap<Slot, (u64, usize)>,
@@ -127,6 +129,7 @@ impl Oracle {
             proposals: BTreeMap::new(),
             promises: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            tagged: BTreeMap::new(),
             prefix: Slot::ZERO,
             applied: BTreeMap::new(),
             commands: BTreeMap::new(),

@@ -8,7 +8,7 @@ use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::membership::{Peer, ReplicaId};
 use crate::message::{Accepted, Announcement, Message, Promise};
-use crate::slot::{ALPHA, Slot};
+use crate::slot::{ALPHA, Slot, Slots};
 
 use super::{Broken, Oracle, broken, index_of};
 use crate::sim::trace::{Fingerprint, fingerprint};
@@ -209,17 +209,27 @@ impl Oracle {
     /// F2: an announcement names slots that are really chosen, each with a ballot in which the
     /// chosen entry was proposed.
     fn tag_announcement_is_true(
-        &self,
+        &mut self,
         at: usize,
         announcement: &Announcement,
     ) -> Result<(), Broken> {
         for run in &announcement.runs {
-            for slot in run.slots.iter() {
+            // Announcements repeat themselves, and what was true of a slot once stays true: only
+            // what the last looks at this ballot did not see is looked at.
+            let nothing = Slots { start: run.slots.start, end: run.slots.start };
+            let seen = self.tagged.get(&run.ballot).copied().unwrap_or(nothing);
+            let before = Slots { end: run.slots.end.min(seen.start), ..run.slots };
+            let after = Slots { start: run.slots.start.max(seen.end), ..run.slots };
+            for slot in before.iter().chain(after.iter()) {
                 let Some(truth) = self.chosen.get(&slot) else {
                     return broken("I6", format!("{} announces {slot}, not chosen", at + 1));
                 };
                 self.true_ballot("TAG", at, slot, run.ballot, truth.print)?;
             }
+            let touches = run.slots.start <= seen.end && seen.start <= run.slots.end;
+            let (start, end) = (seen.start.min(run.slots.start), seen.end.max(run.slots.end));
+            let looked_at = if touches { Slots { start, end } } else { run.slots };
+            self.tagged.insert(run.ballot, looked_at);
         }
         Ok(())
     }

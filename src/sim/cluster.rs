@@ -69,9 +69,11 @@ impl Cluster {
         let names = ids.iter().zip(disks.iter().map(|disk| disk.id()));
         let members: Vec<Member> =
             names.map(|(replica, disk)| Member { replica: *replica, disk }).collect();
+        let mut oracle = Oracle::new(n);
         if settings.formed {
             let records = [Record::Members { members: members.clone() }, Record::Formed];
             disks.iter_mut().for_each(|disk| disk.install(&records));
+            (0..n).for_each(|at| oracle.on_installed(at, &members));
         }
         let host = |(member, disk): (Member, Box<dyn Disk>)| {
             let mut config = settings.config.clone();
@@ -95,7 +97,7 @@ impl Cluster {
         };
         Self {
             hosts: members.into_iter().zip(disks).map(host).collect(),
-            oracle: Oracle::new(n),
+            oracle,
             trace: Trace::new(text),
             cuts: Cuts::none(n),
             now_micros: 0,

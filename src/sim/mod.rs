@@ -70,8 +70,8 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`,
-    /// `REPRO`.
+    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `FORM`, `STAND`, `LIAR`, `HALT`, `START`,
+    /// `SEND`, `PANIC`, `REPRO`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,

@@ -100,7 +100,7 @@ impl Cluster {
             return broken("SEND", format!("{} sends {} to {to}", at + 1, message.name()));
         }
         self.mark_message(&message);
-        self.oracle.on_send(from, &message)?;
+        self.oracle.on_send(from, to, &message)?;
         self.sent += 1;
         let now = self.local(at);
         let outbox = &mut self.outbox;

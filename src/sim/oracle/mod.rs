@@ -7,6 +7,7 @@
 
 mod chosen;
 mod fates;
+mod lives;
 mod sent;
 mod status;
 #[cfg(test)]
@@ -87,6 +88,8 @@ struct Image {
     seen: status::Marks,
     /// The next slot that it must hand to its state machine.
     next_apply: Slot,
+    /// How it formed, and its starts.
+    life: lives::Life,
 }
 
 /// Everything that the oracles know.
@@ -182,6 +185,7 @@ impl Oracle {
         if let Record::Chosen { slot, ballot, entry } = record {
             self.true_entry("I6", at, *slot, *ballot, entry)?;
         }
+        self.form_in_two_rounds(at, record)?;
         self.true_mark("Persist", at, chosen)?;
         self.i8_log_holds_what_is_chosen(at, chosen, read)
     }
@@ -197,6 +201,8 @@ impl Oracle {
         let image = &mut self.images[at];
         image.durable = lsn;
         image.marked = image.marked.max(chosen);
+        self.note_formed(at, record);
+        let image = &mut self.images[at];
         match record {
             Record::Promised { ballot } => image.promised = image.promised.max(*ballot),
             Record::Accepted { slot, ballot, .. } => {
@@ -224,6 +230,7 @@ impl Oracle {
     pub(crate) fn on_recovered(&mut self, at: usize, recovered: &Recovered) -> Result<(), Broken> {
         self.i1_promise_survives(at, recovered)?;
         self.i10_acceptances_survive(at, recovered)?;
+        self.life_goes_on(at, recovered)?;
         self.true_mark("Recovered", at, recovered.chosen)?;
         let image = &mut self.images[at];
         image.seen.promised = recovered.promised;

@@ -26,8 +26,14 @@ enum Report {
 
 impl Oracle {
     /// A message leaves.
-    pub(crate) fn on_send(&mut self, from: Peer, message: &Message) -> Result<(), Broken> {
+    pub(crate) fn on_send(
+        &mut self,
+        from: Peer,
+        to: ReplicaId,
+        message: &Message,
+    ) -> Result<(), Broken> {
         let at = index_of(from.replica);
+        self.life_is_true(from, to, message)?;
         self.true_mark(message.name(), at, message.chosen().unwrap_or_default())?;
         match message {
             Message::Prepare(prepare) => {

@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::entry::{BatchBuilder, CommandId, Entry};
 use crate::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId};
 use crate::message::{
-    Accept, Accepted, Announcement, Chosen, Fetched, Heartbeat, Message, Nack, Prepare, Promise,
+    Accept, Accepted, Announcement, Chosen, Fetched, Forming, Heartbeat, HeartbeatAnswer, Message,
+    Nack, Prepare, Promise, Refused, Standing,
 };
 use crate::output::Fate;
 use crate::record::{Lsn, Record, Recovered};
@@ -47,7 +48,9 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        Self { oracle: Oracle::new(3), lsns: [0; 3] }
+        let mut oracle = Oracle::new(3);
+        (0..3).for_each(|at| oracle.on_installed(at, &members()));
+        Self { oracle, lsns: [0; 3] }
     }
 
     /// Replica 1 leads at ballot 1.1 on Promises of everybody; `a` and `b` were taken in.
@@ -71,7 +74,7 @@ impl History {
     }
 
     fn send(&mut self, from: u32, message: impl Into<Message>) -> Result<(), Broken> {
-        self.oracle.on_send(peer(from, 1), &message.into())
+        self.oracle.on_send(peer(from, 1), ReplicaId(2), &message.into())
     }
 
     fn write(&mut self, at: u32, record: &Record, chosen: Slot) -> Result<(), Broken> {
@@ -130,11 +133,15 @@ fn breaks(invariant: &str, outcome: Result<(), Broken>) {
     }
 }
 
+fn members() -> Vec<Member> {
+    (1..=3).map(|r| Member { replica: ReplicaId(r), disk: DiskId::default() }).collect()
+}
+
 fn recovered(promised: Ballot, chosen: Slot, accepted: Vec<(Slot, Ballot, Entry)>) -> Recovered {
     Recovered {
         cluster: ClusterId::default(),
         me: peer(2, 2),
-        members: Vec::new(),
+        members: members(),
         formed: true,
         promised,
         chosen,
@@ -176,7 +183,7 @@ fn i2_two_entries_for_one_ballot_and_slot() {
 fn i2_a_ballot_is_used_in_two_lives_or_by_another() {
     let mut history = History::led();
     let prepare = Message::Prepare(Prepare { ballot: ballot(1, 1), first: S0 });
-    breaks("I2", history.oracle.on_send(peer(1, 2), &prepare));
+    breaks("I2", history.oracle.on_send(peer(1, 2), ReplicaId(2), &prepare));
     breaks("I2", history.send(2, prepare));
 }
 
@@ -367,6 +374,72 @@ fn i10_a_promise_hides_an_acceptance_or_makes_one_up() {
 }
 
 #[test]
+fn form_one_round_a_replaced_list_a_vote_or_a_word_before_its_time() {
+    let list = Record::Members { members: members() };
+    let mut oracle = Oracle::new(3);
+    let persist = |oracle: &mut Oracle, at, record: &Record| {
+        oracle.on_persist(at, record, S0, |_| None)?;
+        oracle.on_durable(at, Lsn(1), record, S0)
+    };
+    let send = |oracle: &mut Oracle, from, message: Message| {
+        oracle.on_send(peer(from, 1), ReplicaId(2), &message)
+    };
+    let told = |formed| Message::Forming(Forming { members: members(), formed });
+    breaks("FORM", send(&mut oracle, 1, told(false)));
+    breaks("FORM", persist(&mut oracle, 0, &Record::Formed));
+    persist(&mut oracle, 0, &list).unwrap();
+    persist(&mut oracle, 1, &list).unwrap();
+    breaks("FORM", persist(&mut oracle, 0, &Record::Formed));
+    breaks("FORM", persist(&mut oracle, 0, &Record::Members { members: Vec::new() }));
+    persist(&mut oracle, 2, &list).unwrap();
+    persist(&mut oracle, 2, &Record::Formed).unwrap();
+    send(&mut oracle, 3, told(true)).unwrap();
+    breaks("FORM", send(&mut oracle, 2, told(true)));
+    breaks("FORM", send(&mut oracle, 2, Prepare { ballot: ballot(1, 2), first: S0 }.into()));
+    let mut forgetful = recovered(ballot(0, 0), S0, Vec::new());
+    forgetful.formed = false;
+    breaks("FORM", oracle.on_recovered(2, &forgetful));
+    let mut other = recovered(ballot(0, 0), S0, Vec::new());
+    other.members.clear();
+    breaks("FORM", oracle.on_recovered(1, &other));
+}
+
+#[test]
+fn i2_a_start_is_not_later_than_the_one_before() {
+    let mut history = History::new();
+    let start = recovered(Ballot::ZERO, S0, Vec::new());
+    history.oracle.on_recovered(1, &start).unwrap();
+    breaks("I2", history.oracle.on_recovered(1, &start));
+}
+
+#[test]
+fn stand_a_start_or_a_refusal_tells_what_was_not() {
+    let mut history = History::led();
+    let mut start = recovered(ballot(1, 1), S0, Vec::new());
+    start.me = peer(2, 1);
+    history.oracle.on_recovered(1, &start).unwrap();
+    let answer = |round| HeartbeatAnswer {
+        ballot: ballot(1, 1),
+        sequence: 1,
+        end: S0,
+        start: Standing { promised: ballot(round, 1), end: S0 },
+        chosen: S0,
+    };
+    history.send(2, answer(1)).unwrap();
+    breaks("STAND", history.send(2, answer(0)));
+    let refused = |life, round| Refused {
+        incarnation: Incarnation(life),
+        before: Standing { promised: ballot(round, 1), end: S0 },
+    };
+    history.send(3, refused(1, 1)).unwrap();
+    breaks("STAND", history.send(3, refused(2, 1)));
+    breaks("STAND", history.send(3, refused(1, 2)));
+    let mut forgetful = recovered(Ballot::ZERO, S0, Vec::new());
+    forgetful.me = peer(3, 2);
+    breaks("I1", history.oracle.on_recovered(2, &forgetful));
+}
+
+#[test]
 fn val_commands_that_nobody_took_in_or_twice_or_changed() {
     let mut history = History::led();
     let unknown = batch(&[id(2, 7)], b"a");
@@ -441,9 +514,7 @@ fn fingerprints_tell_entries_apart() {
 
 /// A status as a started replica gives it, to be spoilt.
 fn status() -> Status {
-    let mut history = recovered(ballot(1, 1), S0, Vec::new());
-    history.members =
-        (1..=3).map(|r| Member { replica: ReplicaId(r), disk: DiskId::default() }).collect();
+    let history = recovered(ballot(1, 1), S0, Vec::new());
     let config = Config::new((1..=3).map(ReplicaId));
     Replica::new(config, history, Instant::ZERO).unwrap().status()
 }

@@ -114,8 +114,10 @@ impl Oracle {
         let life = &mut self.images[at].life;
         match message {
             Message::Promise(promise) => {
-                life.voted =
-                    life.voted.max(Standing { promised: promise.ballot, end: promise.chosen });
+                // Of the acceptances alone: a chosen mark may be told before the disk has it.
+                let ends = promise.accepted.iter().map(|run| run.slots.end);
+                let end = ends.max().unwrap_or_default();
+                life.voted = life.voted.max(Standing { promised: promise.ballot, end });
             }
             Message::Accepted(accepted) => {
                 let vote = Standing { promised: accepted.ballot, end: accepted.slots.end };

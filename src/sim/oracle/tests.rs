@@ -489,6 +489,20 @@ fn fate_a_command_is_chosen_after_it_was_denied() {
 }
 
 #[test]
+fn a_chosen_mark_that_a_promise_tells_is_no_vote() {
+    let mut history = History::chosen();
+    history.durable(3, Record::Promised { ballot: ballot(2, 1) });
+    let mut promise = History::promise(ballot(2, 1), &[]);
+    promise.chosen = S1;
+    promise.slots = Slots::new(S1, S1);
+    history.send(3, promise).unwrap();
+    // It learned what is chosen at slot 0, and the mark went with no record before it crashed.
+    let mut start = recovered(ballot(2, 1), S0, Vec::new());
+    start.me = peer(3, 2);
+    history.oracle.on_recovered(2, &start).unwrap();
+}
+
+#[test]
 fn fate_is_missing_at_rest() {
     let history = History::chosen();
     breaks("FATE", history.oracle.fate_known_at_rest(ReplicaId(1), Incarnation(1)));

@@ -81,7 +81,7 @@ mod forming;
 pub mod fragment;
 mod learner;
 mod lives;
-#[cfg(feature = "driver")]
+#[cfg(any(feature = "driver", feature = "sim"))]
 pub mod machine;
 pub mod membership;
 pub mod message;
@@ -125,7 +125,7 @@ pub mod roles {
 pub use crate::ballot::Ballot;
 pub use crate::config::{Config, ConfigError};
 pub use crate::entry::{CommandId, Entry, Place};
-#[cfg(feature = "driver")]
+#[cfg(any(feature = "driver", feature = "sim"))]
 pub use crate::machine::StateMachine;
 pub use crate::membership::{ClusterId, MembershipError, ReplicaId};
 #[cfg(feature = "driver")]

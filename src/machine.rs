@@ -10,7 +10,7 @@ use crate::slot::Slot;
 /// thread of its own; while it runs, the replica goes on voting and leading. A panic in it stops
 /// the node for good.
 pub trait StateMachine: Send + 'static {
-    /// What applying a command answers. Goes to the [`crate::node::Ticket`] of whoever proposed the
+    /// What applying a command answers. A node hands it to the ticket of whoever proposed the
     /// command on this replica in this start; elsewhere it is dropped.
     type Answer: Send + 'static;
 

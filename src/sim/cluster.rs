@@ -7,6 +7,8 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::ballot::Ballot;
 use crate::entry::CommandId;
 use crate::fragment::Courier;
@@ -24,6 +26,8 @@ use super::marks::Marks;
 use super::network::{Cuts, Envelope, Payload};
 use super::oracle::{Broken, Oracle, broken, index_of};
 use super::outputs::frame;
+use super::service::Service;
+use super::simulation::Simulation;
 use super::text;
 use super::trace::Trace;
 use super::wal_disk::WalDisk;
@@ -49,8 +53,9 @@ pub(crate) struct Cluster {
     pub(crate) leading: u64,
     cluster: ClusterId,
     frame_bytes_max: Option<usize>,
-    proposals: u64,
     pub(crate) marks: Marks,
+    /// The state machines, and what their clients saw.
+    pub(crate) service: Box<dyn Service>,
     /// The host whose disk rots.
     pub(crate) rotten: Option<usize>,
 }
@@ -109,8 +114,8 @@ impl Cluster {
             leading: 0,
             cluster,
             frame_bytes_max: settings.frame_bytes_max,
-            proposals: 0,
             marks: Marks::default(),
+            service: Simulation::registers().service(n, settings.seed),
             rotten: None,
         }
     }
@@ -163,6 +168,7 @@ impl Cluster {
         self.line(at, || format!("starts, {:?}", recovered.me.incarnation));
         let host = &mut self.hosts[at];
         (host.machine, host.told_applied, host.chosen) = (Vec::new(), Slot::ZERO, recovered.chosen);
+        self.service.start(at);
         host.courier = match self.frame_bytes_max {
             Some(most) => match Courier::new(self.cluster, host.peer, most) {
                 Ok(courier) => Some(courier),
@@ -189,6 +195,7 @@ impl Cluster {
         host.replica = None;
         host.wake = None;
         host.disk.crash(luck);
+        self.marks.stopped += self.service.stop(host.peer);
     }
 
     /// A record on the disk of a host that is down goes bad. Only one host of a cluster of at least
@@ -282,34 +289,51 @@ impl Cluster {
         Ok(())
     }
 
-    /// Proposes a command of about this length at a replica.
+    /// Proposes a command of about this length at a replica, for the run itself.
     pub(crate) fn propose(
         &mut self,
         at: usize,
         bytes: usize,
     ) -> Result<Result<CommandId, ProposeError>, Broken> {
+        if !self.is_up(at) {
+            return Ok(Err(ProposeError::Halted));
+        }
+        let command = self.service.command(0, bytes).into();
+        Ok(self.propose_as(0, at, command)?.map(|(id, _)| id))
+    }
+
+    /// Proposes a client's command at a replica: its name, and its index in the history.
+    pub(crate) fn propose_as(
+        &mut self,
+        client: usize,
+        at: usize,
+        command: Bytes,
+    ) -> Result<Result<(CommandId, usize), ProposeError>, Broken> {
         let now = self.local(at);
         let Some(replica) = &mut self.hosts[at].replica else {
             return Ok(Err(ProposeError::Halted));
         };
-        self.proposals += 1;
-        let mut command = self.proposals.to_le_bytes().to_vec();
-        command.resize(bytes.max(8), self.proposals as u8);
         let proposed = replica.propose(now, &command);
         self.begin(4, at);
-        self.line(at, || format!("is proposed {bytes} bytes: {proposed:?}"));
+        let bytes = command.len();
+        self.line(at, || format!("is proposed {bytes} bytes by {client}: {proposed:?}"));
         self.marks.full += u64::from(proposed == Err(ProposeError::Full));
-        if let Ok(id) = proposed {
-            self.trace.add(id);
-            let mine = id.replica == self.hosts[at].peer.replica
-                && id.incarnation == self.hosts[at].peer.incarnation;
-            if !mine {
-                return broken("FATE", format!("{} names a command {id:?}", at + 1));
+        let id = match proposed {
+            Ok(id) => id,
+            Err(error) => {
+                self.drain(at)?;
+                return Ok(Err(error));
             }
-            self.oracle.on_submit(id, &command)?;
+        };
+        self.trace.add(id);
+        let peer = self.hosts[at].peer;
+        if id.replica != peer.replica || id.incarnation != peer.incarnation {
+            return broken("FATE", format!("{} names a command {id:?}", at + 1));
         }
+        self.oracle.on_submit(id, &command)?;
+        let operation = self.service.invoke(client, id, command)?;
         self.drain(at)?;
-        Ok(proposed)
+        Ok(Ok((id, operation)))
     }
 
     /// Begins a sync on a host, if one is due.

@@ -10,6 +10,7 @@ use crate::output::Fate;
 use crate::slot::Slot;
 use crate::time::Instant;
 
+use super::clients::{Clients, Crowd};
 use super::cluster::Cluster;
 use super::network::{Envelope, LinkFaults};
 use super::oracle::{Broken, broken};
@@ -76,6 +77,9 @@ impl Weather {
 pub(crate) struct Driver {
     pub(crate) cluster: Cluster,
     pub(crate) weather: Weather,
+    pub(crate) clients: Crowd,
+    /// Whether everything is repaired, and all hosts have applied all that is chosen.
+    pub(crate) rested: bool,
     random: Rand64,
     queue: BTreeMap<(u64, u64), Happening>,
     queued: u64,
@@ -93,6 +97,8 @@ impl Driver {
         Self {
             cluster,
             weather: Weather::FAIR,
+            clients: Crowd::new(&Clients::from_seed(seed), seed),
+            rested: false,
             random: Rand64::new(u128::from(seed)),
             queue: BTreeMap::new(),
             queued: 0,
@@ -218,7 +224,8 @@ impl Driver {
                 let again = self.weather.propose_every_micros.unwrap_or(1_000_000);
                 let again = self.below(2 * again);
                 self.at(again, Happening::Proposal);
-                self.propose().map(|_| ())
+                let bytes = self.below(self.weather.command_bytes) as usize;
+                self.clients.turn(&mut self.cluster, bytes)
             }
             Happening::Crash => {
                 let at = self.below(self.starts.len() as u64) as usize;
@@ -249,7 +256,8 @@ impl Driver {
         }
     }
 
-    fn crash(&mut self, at: usize) {
+    /// The host loses its power, and comes back after a while.
+    pub(crate) fn crash(&mut self, at: usize) {
         if self.cluster.is_up(at) {
             let luck = self.random.rand_u64();
             self.cluster.crash(at, luck);
@@ -280,23 +288,6 @@ impl Driver {
         }
         let mend = self.below(self.weather.cut_micros);
         self.at(mend, Happening::Mend);
-    }
-
-    /// Proposes a command at a random replica, or at the leader that it names.
-    fn propose(&mut self) -> Result<bool, Broken> {
-        let at = self.below(self.starts.len() as u64) as usize;
-        let bytes = self.below(self.weather.command_bytes) as usize;
-        let hint = match self.cluster.propose(at, bytes)? {
-            Ok(_) => return Ok(true),
-            Err(crate::replica::ProposeError::NotLeader { leader }) => leader,
-            Err(_) => None,
-        };
-        match hint {
-            Some(leader) => {
-                Ok(self.cluster.propose(super::oracle::index_of(leader), bytes)?.is_ok())
-            }
-            None => Ok(false),
-        }
     }
 
     /// Puts what was sent under way, and begins the syncs and applications that are due.
@@ -413,6 +404,7 @@ impl Driver {
             return broken("LIVE", format!("{} elections at rest", self.cluster.leading - led));
         }
         self.cluster.conv_all_equal()?;
+        self.rested = true;
         self.cluster.all_fates_known()
     }
 

@@ -39,6 +39,14 @@ pub struct Marks {
     pub refused_frames: u64,
     /// A replica stopped leading.
     pub deposed: u64,
+    /// A client was told who leads instead, and went there.
+    pub hints: u64,
+    /// A client sent a command again, as a new one.
+    pub retried: u64,
+    /// A client's patience ended before an answer came.
+    pub given_up: u64,
+    /// A client's command became unknown because its replica stopped.
+    pub stopped: u64,
 }
 
 impl Marks {
@@ -50,12 +58,12 @@ impl Marks {
 
     /// Each mark with its name.
     #[must_use]
-    pub fn fields(&self) -> [(&'static str, u64); 18] {
+    pub fn fields(&self) -> [(&'static str, u64); 22] {
         let mut copy = *self;
         copy.fields_mut().map(|(name, count)| (name, *count))
     }
 
-    fn fields_mut(&mut self) -> [(&'static str, &mut u64); 18] {
+    fn fields_mut(&mut self) -> [(&'static str, &mut u64); 22] {
         [
             ("noops", &mut self.noops),
             ("adoptions", &mut self.adoptions),
@@ -75,6 +83,10 @@ impl Marks {
             ("old_lives", &mut self.old_lives),
             ("refused_frames", &mut self.refused_frames),
             ("deposed", &mut self.deposed),
+            ("hints", &mut self.hints),
+            ("retried", &mut self.retried),
+            ("given_up", &mut self.given_up),
+            ("stopped", &mut self.stopped),
         ]
     }
 }

@@ -13,6 +13,30 @@
 //!   with some kinds of faults on and others off; then all is repaired, and the cluster must make
 //!   progress and agree.
 //!
+//! Both apply commands of simulated clients to a few registers. [`simulate_machine`] takes your own
+//! state machine and workload instead, and [`Simulation`] also your own rules:
+//!
+//! ```
+//! use synod::sim::{Swarm, simulate_machine};
+//! use synod::{Place, StateMachine};
+//!
+//! #[derive(Default, PartialEq)]
+//! struct Account(u64);
+//!
+//! impl StateMachine for Account {
+//!     type Answer = u64;
+//!     fn apply(&mut self, _: Place, command: &[u8]) -> u64 {
+//!         self.0 += u64::from(command[0]);
+//!         self.0
+//!     }
+//! }
+//!
+//! simulate_machine(&Swarm::from_seed(7), Account::default, |_client, random| {
+//!     vec![random.below(10) as u8]
+//! })?;
+//! # Ok::<(), synod::sim::Violation>(())
+//! ```
+//!
 //! The oracles see every record as it becomes durable and every message as it leaves. They compute
 //! what is *really* chosen from the durable records of all disks alone, and judge everything that
 //! replicas say and do against that. A claim that does not hold ends the run with a [`Violation`].
@@ -25,16 +49,23 @@
 //! # Ok::<(), synod::sim::Violation>(())
 //! ```
 
+mod clients;
 mod cluster;
 mod disk;
 mod driver;
+mod history;
 mod host;
 mod marks;
 mod network;
 mod oracle;
 mod outputs;
 mod partial;
+mod random;
+mod registers;
+mod restart;
 mod schedule;
+mod service;
+mod simulation;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -42,12 +73,17 @@ mod text;
 mod trace;
 mod wal_disk;
 
+pub use clients::Clients;
 pub use driver::Weather;
+pub use history::{History, HistoryError, Operation, Outcome};
 pub use host::{DiskKind, Settings};
 pub use marks::Marks;
 pub use network::LinkFaults;
 pub use partial::{Shape, simulate_partial};
+pub use random::Random;
+pub use registers::{RegisterCommand, RegisterKind, Registers};
 pub use schedule::{Ending, Schedule, Step, play};
+pub use simulation::{COMMAND_BYTES_MAX, Outcomes, Simulation, digest, simulate_machine};
 pub use swarm::{Swarm, simulate, simulate_fault_free};
 
 use std::format;
@@ -71,7 +107,8 @@ pub struct Violation {
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
     /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `FORM`, `STAND`, `LIAR`, `HALT`, `START`,
-    /// `SEND`, `PANIC`, `REPRO`.
+    /// `SEND`, `PANIC`, `REPRO`; of state machines and their clients `LIN`, `EXO`, `ANSWER`,
+    /// `STATE`, `RULE`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,
@@ -96,6 +133,10 @@ pub struct Report {
     pub slots: u64,
     /// How many commands were reported chosen.
     pub acknowledged: u64,
+    /// How many commands clients sent that a replica took in, the run's own ones included.
+    pub operations: u64,
+    /// How many of them were answered.
+    pub answered: u64,
     /// What came up on the way.
     pub marks: Marks,
 }
@@ -105,11 +146,24 @@ fn watch(
     make: impl Fn(bool) -> Driver,
     run: impl Fn(&mut Driver) -> Result<(), Broken>,
 ) -> Result<Report, Violation> {
-    let violation = match watch_once(make(false), &run) {
+    watch_and_keep(make, run, report)
+}
+
+/// The same, and keeps more of the run than its report.
+fn watch_and_keep<T>(
+    make: impl Fn(bool) -> Driver,
+    run: impl Fn(&mut Driver) -> Result<(), Broken>,
+    keep: impl Fn(&Driver) -> T,
+) -> Result<T, Violation> {
+    let run = |driver: &mut Driver| {
+        run(driver)?;
+        driver.finish()
+    };
+    let violation = match watch_once(make(false), &run, &keep) {
         Ok(report) => return Ok(report),
         Err(violation) => violation,
     };
-    match watch_once(make(true), &run) {
+    match watch_once(make(true), &run, &keep) {
         Ok(_) => Err(Violation {
             invariant: "REPRO",
             text: format!("broken once, and not the second time: {violation}"),
@@ -119,12 +173,13 @@ fn watch(
     }
 }
 
-fn watch_once(
+fn watch_once<T>(
     mut driver: Driver,
     run: &impl Fn(&mut Driver) -> Result<(), Broken>,
-) -> Result<Report, Violation> {
+    keep: &impl Fn(&Driver) -> T,
+) -> Result<T, Violation> {
     let broken = match catch_unwind(AssertUnwindSafe(|| run(&mut driver))) {
-        Ok(Ok(())) => return Ok(report(&driver)),
+        Ok(Ok(())) => return Ok(keep(&driver)),
         Ok(Err(broken)) => broken,
         Err(panic) => Broken { invariant: "PANIC", text: panic_text(&*panic) },
     };
@@ -147,6 +202,7 @@ fn panic_text(panic: &(dyn core::any::Any + Send)) -> String {
 
 fn report(driver: &Driver) -> Report {
     let cluster = &driver.cluster;
+    let (operations, answered) = cluster.service.operations();
     Report {
         trace_hash: cluster.trace.hash(),
         steps: cluster.steps,
@@ -155,6 +211,8 @@ fn report(driver: &Driver) -> Report {
         elections: cluster.leading,
         slots: cluster.oracle.slots_chosen(),
         acknowledged: cluster.oracle.acknowledged(),
+        operations,
+        answered,
         marks: cluster.marks,
     }
 }

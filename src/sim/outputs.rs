@@ -74,7 +74,8 @@ impl Cluster {
                 }
                 self.line(at, || format!("fate of {commands:?}: {fate:?}"));
                 let peer = self.hosts[at].peer;
-                self.oracle.on_fate(peer.replica, peer.incarnation, commands, fate)
+                self.oracle.on_fate(peer.replica, peer.incarnation, commands.clone(), fate)?;
+                self.service.fate(peer, commands, fate)
             }
             Output::Event(event) => self.note(at, &event),
             Output::Wait { .. } => Ok(()),
@@ -164,7 +165,7 @@ impl Cluster {
         self.line(at, || format!("applies {slot} {}", text::entry(entry)));
         self.oracle.on_apply(at, slot, entry)?;
         self.hosts[at].machine.push(print);
-        Ok(())
+        self.service.apply(at, self.hosts[at].peer, slot, entry)
     }
 
     fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {

@@ -47,14 +47,22 @@ impl Shape {
 pub fn simulate_partial(swarm: &Swarm, shape: Shape, odd: usize) -> Result<Report, Violation> {
     watch(
         |text| Driver::new(Cluster::new(&swarm.settings, text), swarm.settings.seed),
-        |driver| {
-            begin(driver, swarm)?;
-            let odd = odd % driver.cluster.hosts.len();
-            break_links(driver, shape, odd)?;
-            live_in_part(driver, shape)?;
-            driver.heal_and_prove_life()
-        },
+        |driver| run(driver, swarm, shape, odd),
     )
+}
+
+/// The swarm's chaos, then progress with broken links, then repair and proof of life.
+pub(crate) fn run(
+    driver: &mut Driver,
+    swarm: &Swarm,
+    shape: Shape,
+    odd: usize,
+) -> Result<(), Broken> {
+    begin(driver, swarm)?;
+    let odd = odd % driver.cluster.hosts.len();
+    break_links(driver, shape, odd)?;
+    live_in_part(driver, shape)?;
+    driver.heal_and_prove_life()
 }
 
 /// Everybody is up and in fair weather, but the links have the shape.

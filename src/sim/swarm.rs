@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::slot::ALPHA;
 use oorandom::Rand64;
 
+use super::clients::{Clients, Crowd};
 use super::cluster::Cluster;
 use super::driver::{Driver, Weather};
 use super::host::{DiskKind, Settings};
@@ -23,6 +24,8 @@ pub struct Swarm {
     pub chaos_micros: u64,
     /// By how much clocks run faster or slower at the most, in millionths.
     pub drift_millionths: u64,
+    /// The habits of the clients.
+    pub clients: Clients,
 }
 
 /// Sizes of clusters, five at least as often as three.
@@ -75,6 +78,7 @@ impl Swarm {
             weather,
             chaos_micros: 3_000_000,
             drift_millionths: if on(below(4)) { 50_000 } else { 0 },
+            clients: Clients::from_seed(seed),
         };
         if below(16) == 0 {
             swarm.crowd();
@@ -90,6 +94,7 @@ impl Swarm {
         weather.links.loss_permille = 300;
         (weather.links.delay_micros, weather.links.jitter_micros) = (10_000, 20_000);
         weather.propose_every_micros = Some(150);
+        (self.clients.count, self.clients.outstanding) = (8, 1000);
         weather.command_bytes = 16;
         weather.sync_micros = (500, 2000);
         weather.crash_every_micros = Some(300_000);
@@ -128,16 +133,20 @@ pub fn simulate(swarm: &Swarm) -> Result<Report, Violation> {
 pub fn simulate_fault_free(swarm: &Swarm) -> Result<Report, Violation> {
     watch(
         |text| Driver::new(Cluster::new(&swarm.settings, text), swarm.settings.seed),
-        |driver| {
-            run(driver, swarm)?;
-            econ_one_election(&driver.cluster)
-        },
+        |driver| run_fault_free(driver, swarm),
     )
 }
 
-fn run(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
+/// The swarm's chaos, then repair and proof of life.
+pub(crate) fn run(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
     begin(driver, swarm)?;
     driver.heal_and_prove_life()
+}
+
+/// The same, and all of it without a fault.
+pub(crate) fn run_fault_free(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
+    run(driver, swarm)?;
+    econ_one_election(&driver.cluster)
 }
 
 /// The swarm's chaos.
@@ -148,6 +157,7 @@ pub(crate) fn begin(driver: &mut Driver, swarm: &Swarm) -> Result<(), Broken> {
         driver.cluster.hosts[at].drift_millionths = drift - swarm.drift_millionths as i64;
         driver.cluster.hosts[at].ahead_micros += driver.below(10_000_000);
     }
+    driver.clients = Crowd::new(&swarm.clients, swarm.settings.seed);
     driver.set_weather(swarm.weather.clone());
     (0..n).try_for_each(|at| driver.start(at))?;
     driver.run_for(swarm.chaos_micros)

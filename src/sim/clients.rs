@@ -1,0 +1,160 @@
+//! The clients of a run: where they send their commands, how long they wait, and what they do then.
+//!
+//! A client sends to a replica that it thinks leads, and follows the name that it is told instead.
+//! What it hears nothing of within its patience, or what stops with its replica, may still be
+//! applied: it stays unknown, for good. If the client tries again, it sends a new command.
+
+use std::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::replica::ProposeError;
+
+use super::cluster::Cluster;
+use super::oracle::{Broken, index_of};
+use super::random::Random;
+use super::service::Standing;
+
+/// How many names of leaders a client follows for one command.
+const HINTS_MAX: u32 = 2;
+
+/// The habits of a run's clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// How many clients there are, at least 1.
+    pub count: usize,
+    /// How many commands each waits for at a time, at least 1. One that waits for so many sends no
+    /// more.
+    pub outstanding: usize,
+    /// How long a client waits for an answer, and up to how much longer, in microseconds.
+    pub patience_micros: (u64, u64),
+    /// How often what was not applied, or is unknown, is sent again as a new command.
+    pub retries: u32,
+    /// How many of a thousand commands go to any replica, and not to the one that led last.
+    pub roam_permille: u32,
+}
+
+impl Clients {
+    /// The habits that the seed stands for.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let mut random = Random::from_seed(seed ^ 0xc11e_4750);
+        let mut pick = |from: &[u64]| from[random.below(from.len() as u64) as usize];
+        Self {
+            count: pick(&[1, 3, 8, 20]) as usize,
+            outstanding: pick(&[1, 4, 64, 1000]) as usize,
+            patience_micros: (pick(&[5000, 100_000, 1_000_000]), pick(&[1, 100_000, 1_000_000])),
+            retries: pick(&[0, 0, 1, 3]) as u32,
+            roam_permille: pick(&[0, 50, 500, 1000]) as u32,
+        }
+    }
+}
+
+/// A command that a client waits for.
+struct Awaited {
+    operation: usize,
+    command: Bytes,
+    until_micros: u64,
+    retries: u32,
+}
+
+#[derive(Default)]
+struct Client {
+    awaited: Vec<Awaited>,
+    /// Where it thinks the leader is.
+    favourite: Option<usize>,
+}
+
+/// The clients at work.
+pub(crate) struct Crowd {
+    habits: Clients,
+    random: Random,
+    clients: Vec<Client>,
+}
+
+impl Crowd {
+    pub(crate) fn new(habits: &Clients, seed: u64) -> Self {
+        let mut clients = Vec::new();
+        clients.resize_with(habits.count.max(1), Client::default);
+        Self { habits: habits.clone(), random: Random::from_seed(seed ^ 0xc11e_4751), clients }
+    }
+
+    /// One of the clients has time: it looks after what it waits for, and sends a new command of
+    /// about this length, if it has a length to choose.
+    pub(crate) fn turn(&mut self, cluster: &mut Cluster, bytes: usize) -> Result<(), Broken> {
+        let client = self.random.below(self.clients.len() as u64) as usize;
+        for (command, retries) in self.look_after(cluster, client) {
+            cluster.marks.retried += 1;
+            self.send(cluster, client, command, retries)?;
+        }
+        if self.clients[client].awaited.len() < self.habits.outstanding.max(1) {
+            let command = cluster.service.command(client + 1, bytes);
+            self.send(cluster, client, command.into(), self.habits.retries)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is settled or takes too long; what is to be sent again.
+    fn look_after(&mut self, cluster: &mut Cluster, client: usize) -> Vec<(Bytes, u32)> {
+        let Client { awaited, favourite } = &mut self.clients[client];
+        let (mut again, now_micros) = (Vec::new(), cluster.now_micros);
+        awaited.retain(|one| {
+            match cluster.service.standing(one.operation) {
+                Standing::Answered => return false,
+                Standing::Waiting if one.until_micros > now_micros => return true,
+                Standing::Waiting => {
+                    cluster.service.give_up(one.operation);
+                    cluster.marks.given_up += 1;
+                    *favourite = None;
+                }
+                Standing::Never(leader) => *favourite = leader.map(index_of),
+                Standing::Stopped => *favourite = None,
+            }
+            if let Some(left) = one.retries.checked_sub(1) {
+                again.push((one.command.clone(), left));
+            }
+            false
+        });
+        again
+    }
+
+    /// Sends a command to where the leader is thought to be.
+    fn send(
+        &mut self,
+        cluster: &mut Cluster,
+        client: usize,
+        command: Bytes,
+        retries: u32,
+    ) -> Result<(), Broken> {
+        let replicas = cluster.hosts.len() as u64;
+        let favourite = self.clients[client].favourite;
+        let mut at = match favourite.filter(|_| !self.random.chance(self.habits.roam_permille)) {
+            Some(at) => at,
+            None => self.random.below(replicas) as usize,
+        };
+        for _ in 0..=HINTS_MAX {
+            match cluster.propose_as(client + 1, at, command.clone())? {
+                Ok((_, operation)) => {
+                    let (least, more) = self.habits.patience_micros;
+                    let patience = least + self.random.below(more.saturating_add(1));
+                    let until_micros = cluster.now_micros.saturating_add(patience);
+                    let awaited = Awaited { operation, command, until_micros, retries };
+                    self.clients[client].favourite = Some(at);
+                    self.clients[client].awaited.push(awaited);
+                    return Ok(());
+                }
+                Err(ProposeError::NotLeader { leader: Some(leader) }) => {
+                    cluster.marks.hints += 1;
+                    at = index_of(leader);
+                }
+                Err(_) => break,
+            }
+        }
+        // Nobody took it in: it is certain that it is never applied.
+        self.clients[client].favourite = None;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

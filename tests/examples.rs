@@ -25,7 +25,8 @@ fn example(name: &str) -> PathBuf {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let source = newest(&package.join("src")).max(newest(&package.join("examples")));
         let built = |name: &str| fs::metadata(examples.join(name))?.modified();
-        if ["embed", "udp_cluster"].map(built).into_iter().any(|at| at.ok() < source) {
+        if ["embed", "own_machine", "udp_cluster"].map(built).into_iter().any(|at| at.ok() < source)
+        {
             let release = profile.file_name() == Some(OsStr::new("release"));
             let status = Command::new(env!("CARGO"))
                 .args(["build", "--examples"])
@@ -140,6 +141,24 @@ fn embed_reads_what_it_wrote() {
     let output = Command::new(example("embed")).output().expect("the example runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("1998"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn own_machine_is_clean_and_a_careless_one_is_found() {
+    let run = |options: &[&str]| {
+        let output = Command::new(example("own_machine")).args(options).output();
+        let output = output.expect("the example runs");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, err) = run(&[]);
+    assert!(code == Some(0) && out.starts_with("20 runs are clean: "), "{code:?} {out} {err}");
+    let (code, out, err) = run(&["--careless"]);
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(out.contains(" finds STATE ") || out.contains(" finds ANSWER "), "{out}");
+    for options in [&["--hasty"][..], &["--careless", "--careless"]] {
+        let (code, out, err) = run(options);
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{err}");
+    }
 }
 
 #[test]

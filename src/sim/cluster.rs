@@ -51,13 +51,16 @@ pub(crate) struct Cluster {
     pub(crate) prepared_micros: u64,
     /// How many elections were won.
     pub(crate) leading: u64,
-    cluster: ClusterId,
+    /// The name of the cluster on every frame.
+    pub(crate) cluster: ClusterId,
     frame_bytes_max: Option<usize>,
     pub(crate) marks: Marks,
     /// The state machines, and what their clients saw.
     pub(crate) service: Box<dyn Service>,
     /// The host whose disk rots.
     pub(crate) rotten: Option<usize>,
+    /// Whether a replica may stop for good: after its disk was wiped, swapped or set back.
+    pub(crate) may_halt: bool,
 }
 
 impl Cluster {
@@ -117,6 +120,7 @@ impl Cluster {
             marks: Marks::default(),
             service: Simulation::registers().service(n, settings.seed),
             rotten: None,
+            may_halt: false,
         }
     }
 

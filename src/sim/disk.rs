@@ -39,10 +39,15 @@ pub(crate) trait Disk {
     fn open(&mut self) -> Result<Recovered, String>;
     /// The entry of a slot below the chosen mark, with the ballot that is stored with it.
     fn read(&self, slot: Slot) -> Option<(Ballot, Entry)>;
+    /// A copy of the log as it is, if this kind of log can be copied.
+    fn copy(&self) -> Option<Box<dyn Disk>> {
+        None
+    }
 }
 
 /// The simplest log: records in memory, of which a prefix is durable. A crash keeps any longer
 /// prefix.
+#[derive(Clone)]
 pub(crate) struct Journal {
     cluster: ClusterId,
     me: Peer,
@@ -185,5 +190,9 @@ impl Disk for Journal {
             }
             Record::Promised { .. } | Record::Members { .. } | Record::Formed => None,
         }
+    }
+
+    fn copy(&self) -> Option<Box<dyn Disk>> {
+        Some(Box::new(self.clone()))
     }
 }

@@ -24,7 +24,7 @@ pub enum DiskKind {
 }
 
 /// What a cluster is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many replicas, 1 to 9.
     pub replicas: usize,

@@ -4,7 +4,7 @@
 //! before you wait*, but their clocks, disks and network are simulated: nothing is random that does
 //! not come from the run's seed or schedule, so a run that fails once fails again, the same way.
 //!
-//! Two ways to run:
+//! Three ways to run:
 //!
 //! - [`play`] takes an explicit [`Schedule`]: each delivery, loss, crash and tick is a [`Step`]. It
 //!   is made for property tests: any sub-sequence of a schedule is a schedule, so a failing one
@@ -12,9 +12,10 @@
 //! - [`simulate`] takes a [`Swarm`], usually [`Swarm::from_seed`]: some seconds of simulated time
 //!   with some kinds of faults on and others off; then all is repaired, and the cluster must make
 //!   progress and agree.
+//! - [`Script`] is a single situation as text, message by message, with what it causes: a play.
 //!
-//! Both apply commands of simulated clients to a few registers. [`simulate_machine`] takes your own
-//! state machine and workload instead, and [`Simulation`] also your own rules:
+//! The first two apply commands of simulated clients to a few registers. [`simulate_machine`] takes
+//! your own state machine and workload instead, and [`Simulation`] also your own rules:
 //!
 //! ```
 //! use synod::sim::{Swarm, simulate_machine};
@@ -64,6 +65,7 @@ mod random;
 mod registers;
 mod restart;
 mod schedule;
+mod script;
 mod service;
 mod simulation;
 mod swarm;
@@ -83,6 +85,7 @@ pub use partial::{Shape, simulate_partial};
 pub use random::Random;
 pub use registers::{RegisterCommand, RegisterKind, Registers};
 pub use schedule::{Ending, Schedule, Step, play};
+pub use script::{Performance, Script, ScriptError};
 pub use simulation::{COMMAND_BYTES_MAX, Outcomes, Simulation, digest, simulate_machine};
 pub use swarm::{Swarm, simulate, simulate_fault_free};
 

@@ -176,7 +176,7 @@ impl Cluster {
             Event::PeerMisbehaved { .. } => {
                 return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
             }
-            Event::Halted { .. } => {
+            Event::Halted { .. } if !self.may_halt => {
                 return broken("HALT", format!("{} stops: {event:?}", at + 1));
             }
             Event::PersistedTooFar { .. } => {
@@ -188,6 +188,7 @@ impl Cluster {
             }
             Event::Formed { .. }
             | Event::Following { .. }
+            | Event::Halted { .. }
             | Event::Ignored { .. }
             | Event::Healed { .. } => {}
         }

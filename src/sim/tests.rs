@@ -1,8 +1,6 @@
 //! The harness itself: what it reports, that it repeats, and that its disk and network do what they
 //! say.
 
-mod plays;
-
 use core::cell::Cell;
 use std::string::String;
 use std::vec::Vec;

@@ -4,10 +4,12 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::message::{Announcement, Message};
 use crate::record::Record;
-use crate::slot::Run;
+use crate::slot::{Run, Slot};
+use crate::wire::Body;
 
 use super::trace::fingerprint;
 
@@ -101,5 +103,68 @@ pub(crate) fn record(record: &Record) -> String {
         }
         Record::Members { members } => format!("Members {}", members.len()),
         Record::Formed => String::from("Formed"),
+    }
+}
+
+/// What a frame holds, in a few words.
+pub(crate) fn body(body: &Body) -> String {
+    match body {
+        Body::Message(held) => message(held),
+        Body::Fragment(piece) => {
+            format!("Fragment {} of #{}, {} bytes", piece.index, piece.number, piece.bytes.len())
+        }
+        Body::Acknowledgement(told) => {
+            format!("Acknowledgement of #{}, {} arrived", told.number, told.arrived)
+        }
+    }
+}
+
+/// The ballot of a message, where it has one.
+pub(crate) fn ballot(body: &Body) -> Option<Ballot> {
+    let Body::Message(message) = body else { return None };
+    match message {
+        Message::Prepare(m) => Some(m.ballot),
+        Message::Promise(m) => Some(m.ballot),
+        Message::Nack(m) => Some(m.ballot),
+        Message::Accept(m) => Some(m.ballot),
+        Message::Accepted(m) => Some(m.ballot),
+        Message::Behind(m) => Some(m.ballot),
+        Message::Heartbeat(m) => Some(m.ballot),
+        Message::HeartbeatAnswer(m) => Some(m.ballot),
+        Message::Fetch(m) => Some(m.ballot),
+        Message::Chosen(m) => Some(m.ballot),
+        Message::Canvass(_)
+        | Message::CanvassAnswer(_)
+        | Message::Fetched(_)
+        | Message::CatchUp(_)
+        | Message::Forming(_)
+        | Message::Refused(_) => None,
+    }
+}
+
+/// Whether a message speaks of the slot; of a fragment, whether it is that piece.
+pub(crate) fn speaks_of(body: &Body, slot: Slot) -> bool {
+    let message = match body {
+        Body::Message(message) => message,
+        Body::Fragment(piece) => return u64::from(piece.index) == slot.0,
+        Body::Acknowledgement(_) => return false,
+    };
+    match message {
+        Message::Promise(m) => m.slots.contains(slot) || (m.last && slot >= m.slots.end),
+        Message::Accept(m) => m.slot == slot,
+        Message::Accepted(m) => m.slots.contains(slot),
+        Message::Fetch(m) => m.slot == slot,
+        Message::Fetched(m) => m.slot == slot,
+        Message::CatchUp(m) => m.slots.contains(slot),
+        Message::Chosen(m) => m.slot == slot,
+        Message::Prepare(_)
+        | Message::Nack(_)
+        | Message::Behind(_)
+        | Message::Heartbeat(_)
+        | Message::HeartbeatAnswer(_)
+        | Message::Canvass(_)
+        | Message::CanvassAnswer(_)
+        | Message::Forming(_)
+        | Message::Refused(_) => false,
     }
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use crate::entry::Entry;
 
-/// How many lines of text a trace keeps.
+/// How many lines of text a trace keeps, unless it is to keep all.
 const LINES_MAX: usize = 200;
 
 /// A hasher whose sums are the same on every machine: integers go in as little-endian 64 bits.
@@ -74,12 +74,13 @@ pub(crate) fn fingerprint_bytes(bytes: &[u8]) -> u64 {
 pub(crate) struct Trace {
     hasher: Fingerprint,
     lines: Option<VecDeque<String>>,
+    lines_max: usize,
 }
 
 impl Trace {
     /// A trace that keeps its last lines as text if `text`.
     pub(crate) fn new(text: bool) -> Self {
-        Self { hasher: Fingerprint::new(), lines: text.then(VecDeque::new) }
+        Self { hasher: Fingerprint::new(), lines: text.then(VecDeque::new), lines_max: LINES_MAX }
     }
 
     /// Hashes the item.
@@ -90,11 +91,21 @@ impl Trace {
     /// Keeps the line, if text is wanted.
     pub(crate) fn line(&mut self, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
-            if lines.len() == LINES_MAX {
+            if lines.len() >= self.lines_max {
                 lines.pop_front();
             }
             lines.push_back(line());
         }
+    }
+
+    /// From now on no line is forgotten before it is taken.
+    pub(crate) fn keep_all(&mut self) {
+        self.lines_max = usize::MAX;
+    }
+
+    /// Takes the lines since they were taken last.
+    pub(crate) fn take_lines(&mut self) -> Vec<String> {
+        self.lines.iter_mut().flat_map(core::mem::take).collect()
     }
 
     /// The hash of everything so far.

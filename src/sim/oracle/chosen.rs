@@ -11,7 +11,7 @@ use super::{Broken, Oracle, Proposal, Truth, broken};
 use crate::sim::trace::{fingerprint, fingerprint_bytes};
 
 /// The names of an entry's commands, in order.
-fn command_ids(entry: &Entry) -> impl Iterator<Item = CommandId> + '_ {
+pub(crate) fn command_ids(entry: &Entry) -> impl Iterator<Item = CommandId> + '_ {
     let batch = match entry {
         Entry::Noop => None,
         Entry::Batch(batch) => Some(batch),
@@ -45,6 +45,21 @@ impl Oracle {
         self.proposals.insert((slot, ballot), proposal);
         self.p2c_new_proposal(slot, ballot, print)?;
         Ok(true)
+    }
+
+    /// Every entry that was proposed, once for each slot and ballot.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.proposals.values().map(|proposal| &proposal.entry)
+    }
+
+    /// The fingerprint of what is really chosen at the slot.
+    pub(crate) fn chosen_print(&self, slot: Slot) -> Option<u64> {
+        self.chosen.get(&slot).map(|truth| truth.print)
+    }
+
+    /// Where a command is really chosen.
+    pub(crate) fn place(&self, id: CommandId) -> Option<Place> {
+        self.places.get(&id).copied()
     }
 
     /// Whether nobody has proposed at the slot and ballot yet.

@@ -24,6 +24,16 @@ pub(super) struct Life {
     voted: Standing,
     /// What its present start gave back of it.
     start: Standing,
+    /// Whether its disk was exchanged: then its starts need not follow one another.
+    exchanged: bool,
+}
+
+impl Life {
+    /// What is left of it when the disk is exchanged: what the others have heard.
+    pub(super) fn on_other_disk(&self) -> Self {
+        let (latest, voted) = (self.latest, self.voted);
+        Self { latest, voted, exchanged: true, ..Self::default() }
+    }
 }
 
 impl Oracle {
@@ -83,7 +93,8 @@ impl Oracle {
         {
             return broken("FORM", format!("{who} was formed, and starts without its list"));
         }
-        if recovered.me.incarnation <= life.latest {
+        let follows = !life.exchanged;
+        if follows && recovered.me.incarnation <= life.latest {
             return broken(
                 "I2",
                 format!("{who} starts as {:?} after {:?}", recovered.me.incarnation, life.latest),
@@ -93,11 +104,11 @@ impl Oracle {
         let faulty = recovered.faulty.iter().map(|run| run.slots.end);
         let end = accepted.chain(faulty).fold(recovered.chosen, |end, slot| end.max(slot));
         let start = Standing { promised: recovered.promised, end };
-        if !start.covers(life.voted) {
+        if follows && !start.covers(life.voted) {
             return broken("I10", format!("{who} voted {:?}, and starts as {start:?}", life.voted));
         }
         let life = &mut self.images[at].life;
-        (life.latest, life.start) = (recovered.me.incarnation, start);
+        (life.latest, life.start) = (recovered.me.incarnation.max(life.latest), start);
         (life.list, life.formed) = (recovered.members.clone(), recovered.formed);
         life.list_written.clone_from(&recovered.members);
         Ok(())

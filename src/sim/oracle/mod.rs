@@ -5,7 +5,7 @@
 //! *really* chosen, and judge everything that the replicas say and do against that. One function
 //! holds one claim; its message begins with the invariant's number.
 
-mod chosen;
+pub(crate) mod chosen;
 mod fates;
 mod lives;
 mod sent;
@@ -224,6 +224,13 @@ impl Oracle {
         image.marked_written = image.marked;
         image.seen = status::Marks::default();
         image.next_apply = Slot::ZERO;
+    }
+
+    /// The disk of a replica was exchanged: nothing that was on the old one binds the new one, but
+    /// the others have heard of it.
+    pub(crate) fn on_other_disk(&mut self, at: usize) {
+        let life = self.images[at].life.on_other_disk();
+        self.images[at] = Image { life, ..Image::default() };
     }
 
     /// A replica starts with this.

@@ -2,7 +2,9 @@
 //! it, out of that replica's log.
 //!
 //! A short lag is normal, since messages overtake one another, so a page is asked for only when the
-//! lag outlives a tick, or is long. Pages grow while they come whole and shrink when they do not.
+//! lag outlives a tick, or is long. Each peer's pages grow while they come whole and shrink when
+//! they do not, and whose pages are longest is asked: so a peer that is ahead but gives nothing,
+//! dead or deaf, costs little time.
 
 use alloc::collections::BTreeMap;
 
@@ -27,8 +29,10 @@ pub(crate) struct CatchUp {
     marks: BTreeMap<ReplicaId, Slot>,
     /// The same of strangers: they may teach, but they are bounded apart from the members.
     strangers: BTreeMap<ReplicaId, Slot>,
-    asked: Option<Slots>,
-    page_slots: u64,
+    /// The page that is under way, and from whom.
+    asked: Option<(ReplicaId, Slots)>,
+    /// How long a page of each peer may be that was ever asked for one.
+    pages: BTreeMap<ReplicaId, u64>,
     /// The chosen mark at the last tick, if something was missing there.
     stuck_at: Option<Slot>,
     /// The peer that was asked last, so that the next question goes to another.
@@ -65,9 +69,10 @@ impl CatchUp {
 
     /// Asks for the next page as soon as the last one has come, or if the lag is long.
     pub(crate) fn proceed(&mut self, chosen: Slot, missing: Option<Slots>, out: &mut Outbox) {
-        let whole = self.asked.is_some_and(|asked| chosen >= asked.end);
-        if whole {
-            self.page_slots = (self.page_slots * 2).min(PAGE_SLOTS_MAX);
+        let came = self.asked.filter(|(_, slots)| chosen >= slots.end);
+        let whole = came.is_some();
+        if let Some((from, _)) = came {
+            self.pages.insert(from, (self.page_slots(from) * 2).min(PAGE_SLOTS_MAX));
             self.asked = None;
         }
         let long = self.highest().since(chosen) >= LONG_LAG_SLOTS;
@@ -75,7 +80,7 @@ impl CatchUp {
             && self.asked.is_none()
             && (whole || long)
         {
-            self.send_catch_up(slots, chosen, out);
+            self.send_catch_up(slots, chosen, None, out);
         }
     }
 
@@ -90,31 +95,56 @@ impl CatchUp {
         let stuck = missing.is_some() && self.stuck_at == Some(chosen);
         self.stuck_at = missing.map(|_| chosen);
         let missing = missing.filter(|_| stuck);
-        if stuck && self.asked.take().is_some() {
-            self.page_slots = (self.page_slots / 2).max(PAGE_SLOTS_MIN);
+        let failed = if stuck { self.asked.take().map(|(from, _)| from) } else { None };
+        if let Some(from) = failed {
+            self.pages.insert(from, (self.page_slots(from) / 2).max(PAGE_SLOTS_MIN));
         }
         self.questions += 1;
         let first =
             if self.questions.is_multiple_of(2) { missing.or(hole) } else { hole.or(missing) };
         if let Some(slots) = first {
-            self.send_catch_up(slots, chosen, out);
+            self.send_catch_up(slots, chosen, failed, out);
         }
     }
 
-    fn send_catch_up(&mut self, missing: Slots, chosen: Slot, out: &mut Outbox) {
-        let ahead = || self.all().filter(|(_, mark)| *mark > missing.start);
-        let after_last = ahead().filter(|(id, _)| self.last.is_some_and(|last| *id > last)).min();
-        let Some((to, mark)) = after_last.or_else(|| ahead().min()) else { return };
-        self.page_slots = self.page_slots.max(PAGE_SLOTS_MIN);
+    /// How long a page of this peer may be.
+    fn page_slots(&self, of: ReplicaId) -> u64 {
+        self.pages.get(&of).copied().unwrap_or(PAGE_SLOTS_MIN)
+    }
+
+    /// Whom to ask for what is missing, with its mark: of those who have it the one whose pages are
+    /// longest, by turns where they are equally long; not who has just failed if there is another.
+    fn source(
+        &self,
+        missing: Slots,
+        by_turns: bool,
+        failed: Option<ReplicaId>,
+    ) -> Option<(ReplicaId, Slot)> {
+        let ahead = self.all().filter(|(_, mark)| *mark > missing.start);
+        ahead.max_by_key(|(id, _)| {
+            let page_slots = if by_turns { 0 } else { self.page_slots(*id) };
+            let next = self.last.is_none_or(|last| *id > last);
+            (failed != Some(*id), page_slots, next, core::cmp::Reverse(*id))
+        })
+    }
+
+    fn send_catch_up(
+        &mut self,
+        missing: Slots,
+        chosen: Slot,
+        failed: Option<ReplicaId>,
+        out: &mut Outbox,
+    ) {
         // A hole is filled beside the pages of the open end. What comes of it stays filled, so its
         // pages need not come whole.
         let is_hole = missing.start < chosen;
-        let page_slots = if is_hole { PAGE_SLOTS_MAX } else { self.page_slots };
+        let Some((to, mark)) = self.source(missing, is_hole, failed) else { return };
+        let page_slots = if is_hole { PAGE_SLOTS_MAX } else { self.page_slots(to) };
         let end = missing.end.min(mark).min(missing.start.plus(page_slots));
         let slots = Slots::new(missing.start, end);
         self.last = Some(to);
         if !is_hole {
-            self.asked = Some(slots);
+            self.asked = Some((to, slots));
         }
         out.send_one(to, Request { slots, chosen });
     }

@@ -43,6 +43,11 @@ impl Replica {
                 self.election.handle_canvass(now, from, &canvass, footing, &mut self.out);
             }
             Message::CanvassAnswer(answer) => {
+                // What a stranger claims to have promised is no reason to go above it.
+                if !self.is_member(from) {
+                    self.ignore(from, IgnoreReason::NoMember);
+                    return;
+                }
                 if self.ignore_forgetful(from, answer.start) {
                     return;
                 }

@@ -330,6 +330,20 @@ fn a_stranger_is_answered_and_taught_by_but_not_followed() {
 }
 
 #[test]
+fn what_a_stranger_says_it_promised_is_nothing_to_go_above() {
+    // It names the last round that there is. Who believed that would never lead again, and stop.
+    let mut alone = Alone::start(recovered(1));
+    let sequence = alone.canvass().sequence;
+    let promised = ballot(u64::MAX, 8);
+    let (start, chosen) = (Standing::default(), Slot(0));
+    let answer = CanvassAnswer { sequence, yes: true, promised, leader: None, start, chosen };
+    let drained = alone.hear(8, answer);
+    let ignored = Event::Ignored { peer: id(8), reason: IgnoreReason::NoMember };
+    assert_eq!((drained.events, drained.sent), (vec![ignored], vec![]));
+    assert_eq!(alone.lead().round, 1);
+}
+
+#[test]
 fn a_follower_names_its_leader() {
     // So that a client goes on there.
     let mut alone = Alone::start(recovered(1));

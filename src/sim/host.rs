@@ -55,6 +55,12 @@ pub(crate) struct Host {
     pub(crate) ahead_micros: u64,
     /// How much faster or slower than the cluster's the host's clock runs, in millionths.
     pub(crate) drift_millionths: i64,
+    /// How far the host's clock has jumped, in microseconds.
+    pub(crate) jumped_micros: i64,
+    /// The time that the replica was told before the clock jumped last.
+    pub(crate) latest: Instant,
+    /// Whether it stands still: it is told nothing, and answers nobody.
+    pub(crate) frozen: bool,
     /// When the replica wants to be woken, by the host's clock.
     pub(crate) wake: Option<Instant>,
     /// Fingerprints of what was handed to the state machine in this life.

@@ -1,92 +1,81 @@
 //! What should happen sometimes: a run without these tests little.
 
-/// How often situations came up that the tests must reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// A leader filled a slot with a Noop.
-    pub noops: u64,
-    /// A leader proposed again what an earlier ballot had proposed.
-    pub adoptions: u64,
-    /// An entry that phase 1 named was fetched from another replica.
-    pub fetches: u64,
-    /// A Promise took more than one page.
-    pub pages: u64,
-    /// A ballot was refused.
-    pub nacks: u64,
-    /// An acceptor had to catch up, or an Accept came late.
-    pub behinds: u64,
-    /// A chosen entry was sent out of a log.
-    pub caught_up: u64,
-    /// Entries were applied out of the log.
-    pub applied_from_log: u64,
-    /// An entry was learned without having been accepted at its ballot.
-    pub learned: u64,
-    /// A batch lost its slot to another entry.
-    pub superseded: u64,
-    /// A command was given back unproposed after it had been taken in.
-    pub given_back: u64,
-    /// A command was refused because too much waited.
-    pub full: u64,
-    /// A crash lost records that were not synced.
-    pub lost_records: u64,
-    /// A restarted replica knew that a slot it may have accepted was lost.
-    pub faulty: u64,
-    /// A restarted replica knew that a chosen entry was lost.
-    pub holes: u64,
-    /// A message of an earlier start was refused.
-    pub old_lives: u64,
-    /// A damaged frame, or a fragment of the past, was refused.
-    pub refused_frames: u64,
-    /// A replica stopped leading.
-    pub deposed: u64,
-    /// A client was told who leads instead, and went there.
-    pub hints: u64,
-    /// A client sent a command again, as a new one.
-    pub retried: u64,
-    /// A client's patience ended before an answer came.
-    pub given_up: u64,
-    /// A client's command became unknown because its replica stopped.
-    pub stopped: u64,
-}
+use super::counts::counts;
 
-impl Marks {
-    /// Adds what another run reached.
-    pub fn add(&mut self, other: &Self) {
-        let pairs = self.fields_mut().into_iter().zip(other.fields());
-        pairs.for_each(|((_, mine), (_, theirs))| *mine += theirs);
-    }
-
-    /// Each mark with its name.
-    #[must_use]
-    pub fn fields(&self) -> [(&'static str, u64); 22] {
-        let mut copy = *self;
-        copy.fields_mut().map(|(name, count)| (name, *count))
-    }
-
-    fn fields_mut(&mut self) -> [(&'static str, &mut u64); 22] {
-        [
-            ("noops", &mut self.noops),
-            ("adoptions", &mut self.adoptions),
-            ("fetches", &mut self.fetches),
-            ("pages", &mut self.pages),
-            ("nacks", &mut self.nacks),
-            ("behinds", &mut self.behinds),
-            ("caught_up", &mut self.caught_up),
-            ("applied_from_log", &mut self.applied_from_log),
-            ("learned", &mut self.learned),
-            ("superseded", &mut self.superseded),
-            ("given_back", &mut self.given_back),
-            ("full", &mut self.full),
-            ("lost_records", &mut self.lost_records),
-            ("faulty", &mut self.faulty),
-            ("holes", &mut self.holes),
-            ("old_lives", &mut self.old_lives),
-            ("refused_frames", &mut self.refused_frames),
-            ("deposed", &mut self.deposed),
-            ("hints", &mut self.hints),
-            ("retried", &mut self.retried),
-            ("given_up", &mut self.given_up),
-            ("stopped", &mut self.stopped),
-        ]
+counts! {
+    /// How often situations came up that the tests must reach.
+    pub struct Marks {
+        /// A leader filled a slot with a Noop.
+        noops,
+        /// A leader proposed again what an earlier ballot had proposed.
+        adoptions,
+        /// An entry that phase 1 named was fetched from another replica.
+        fetches,
+        /// A Promise took more than one page.
+        pages,
+        /// A ballot was refused.
+        nacks,
+        /// An acceptor had to catch up, or an Accept came late.
+        behinds,
+        /// A chosen entry was sent out of a log.
+        caught_up,
+        /// Entries were applied out of the log.
+        applied_from_log,
+        /// An entry was learned without having been accepted at its ballot.
+        learned,
+        /// A batch lost its slot to another entry.
+        superseded,
+        /// A command was given back unproposed after it had been taken in.
+        given_back,
+        /// A command was refused because too much waited.
+        full,
+        /// A crash lost records that were not synced.
+        lost_records,
+        /// A restarted replica knew that a slot it may have accepted was lost.
+        faulty,
+        /// A restarted replica knew that a chosen entry was lost.
+        holes,
+        /// A replica stopped leading.
+        deposed,
+        /// A message of an earlier start was refused.
+        old_lives,
+        /// A message in a member's name, but from another disk, was refused.
+        other_disks,
+        /// A message in the receiver's own name was refused.
+        own_names,
+        /// A message that only a formed replica may take was refused.
+        not_formed,
+        /// A Heartbeat of a replica that is no member was not followed.
+        no_members,
+        /// A frame was refused that is shorter than a frame can be.
+        frames_too_short,
+        /// A frame was refused that is longer than a frame may be.
+        frames_too_long,
+        /// A frame was refused that does not begin as a frame.
+        frames_without_magic,
+        /// A frame was refused that is of another wire version.
+        frames_of_other_version,
+        /// A frame was refused whose checksum does not fit.
+        frames_with_wrong_checksum,
+        /// A frame was refused that is of another cluster.
+        frames_of_other_cluster,
+        /// A frame was refused whose header does not decode.
+        frames_with_bad_header,
+        /// A frame was refused that says what cannot be.
+        frames_out_of_bounds,
+        /// A frame was refused whose payload is no entry.
+        frames_with_bad_payload,
+        /// A frame was refused that has bytes behind a message without a payload.
+        frames_with_trailing_bytes,
+        /// A fragment, or the acknowledgement of one, was refused.
+        fragments_refused,
+        /// A client was told who leads instead, and went there.
+        hints,
+        /// A client sent a command again, as a new one.
+        retried,
+        /// A client's patience ended before an answer came.
+        given_up,
+        /// A client's command became unknown because its replica stopped.
+        stopped,
     }
 }

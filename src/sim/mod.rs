@@ -10,8 +10,9 @@
 //!   is made for property tests: any sub-sequence of a schedule is a schedule, so a failing one
 //!   shrinks.
 //! - [`simulate`] takes a [`Swarm`], usually [`Swarm::from_seed`]: some seconds of simulated time
-//!   with some kinds of faults on and others off; then all is repaired, and the cluster must make
-//!   progress and agree.
+//!   with some kinds of faults on and others off; then all is repaired, or just a quorum, and the
+//!   cluster must make progress and agree. [`Swarm::profile`] gives swarms with one kind of
+//!   trouble, [`Swarm::new`] those of one's own [`Parts`].
 //! - [`Script`] is a single situation as text, message by message, with what it causes: a play.
 //!
 //! The first two apply commands of simulated clients to a few registers. [`simulate_machine`] takes
@@ -51,43 +52,60 @@
 //! ```
 
 mod clients;
+mod clocks;
 mod cluster;
+mod counts;
+mod cuts;
+mod damage;
 mod disk;
+mod draw;
 mod driver;
+mod faults;
+mod freezes;
 mod history;
 mod host;
+mod life;
 mod marks;
+mod neighbours;
 mod network;
 mod oracle;
 mod outputs;
 mod partial;
+mod partitions;
+mod post;
+mod quorum_core;
 mod random;
 mod registers;
 mod restart;
 mod schedule;
 mod script;
+mod senseless;
 mod service;
 mod simulation;
+mod strangers;
 mod swarm;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trace;
 mod wal_disk;
+mod weather;
 
 pub use clients::Clients;
-pub use driver::Weather;
+pub use faults::Faults;
 pub use history::{History, HistoryError, Operation, Outcome};
 pub use host::{DiskKind, Settings};
 pub use marks::Marks;
-pub use network::LinkFaults;
-pub use partial::{Shape, simulate_partial};
+pub use network::{Link, LinkFaults, Links, Tail};
+pub use partial::Shape;
 pub use random::Random;
 pub use registers::{RegisterCommand, RegisterKind, Registers};
 pub use schedule::{Ending, Schedule, Step, play};
 pub use script::{Performance, Script, ScriptError};
+pub use senseless::Senseless;
 pub use simulation::{COMMAND_BYTES_MAX, Outcomes, Simulation, digest, simulate_machine};
-pub use swarm::{Swarm, simulate, simulate_fault_free};
+pub use swarm::{Mode, Parts, Swarm, simulate, simulate_fault_free};
+pub use weather::Weather;
 
 use std::format;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,9 +127,9 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `BOUND`, `FORM`, `STAND`, `LIAR`, `HALT`, `START`,
-    /// `SEND`, `PANIC`, `REPRO`; of state machines and their clients `LIN`, `EXO`, `ANSWER`,
-    /// `STATE`, `RULE`.
+    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`, `STAND`, `LIAR`, `HALT`,
+    /// `START`, `SEND`, `PANIC`, `REPRO`; of state machines and their clients `LIN`, `EXO`,
+    /// `ANSWER`, `STATE`, `RULE`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,
@@ -142,6 +160,8 @@ pub struct Report {
     pub answered: u64,
     /// What came up on the way.
     pub marks: Marks,
+    /// What was made to go wrong.
+    pub faults: Faults,
 }
 
 /// Runs once; if a claim breaks, once more with a trace as text.
@@ -217,5 +237,6 @@ fn report(driver: &Driver) -> Report {
         operations,
         answered,
         marks: cluster.marks,
+        faults: cluster.faults,
     }
 }

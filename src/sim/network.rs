@@ -1,4 +1,4 @@
-//! The simulated network: messages under way, links that are cut, and the odds of each link.
+//! The simulated network: messages under way, and the odds of each directed link.
 
 use std::vec::Vec;
 
@@ -27,27 +27,20 @@ pub(crate) enum Payload {
     Frame {
         /// Its bytes.
         bytes: Bytes,
-        /// Whether they were changed under way.
-        damaged: bool,
+        /// What became of it under way.
+        condition: Condition,
     },
 }
 
-impl Envelope {
-    /// Flips a bit of a frame, or cuts it short. A message that is no frame stays whole.
-    pub(crate) fn damage(&mut self, luck: u64) {
-        if let Payload::Frame { bytes, damaged } = &mut self.payload
-            && !bytes.is_empty()
-        {
-            let at = (luck >> 8) as usize % bytes.len();
-            let mut changed = bytes.to_vec();
-            if luck & 7 == 0 {
-                changed.truncate(at);
-            } else {
-                changed[at] ^= 1 << (luck >> 3 & 7);
-            }
-            (*bytes, *damaged) = (changed.into(), true);
-        }
-    }
+/// What became of a frame under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// It is as it was sent.
+    Sound,
+    /// Its bytes were changed.
+    Damaged,
+    /// It is as it was sent, but by a replica of another cluster.
+    Foreign,
 }
 
 /// The odds of one directed link. Chances are in thousandths, times in microseconds.
@@ -57,7 +50,8 @@ pub struct LinkFaults {
     pub loss_permille: u32,
     /// How many of a thousand messages arrive twice.
     pub duplicate_permille: u32,
-    /// How many of a thousand frames are damaged. Messages that are not framed never are.
+    /// How many of a thousand frames are damaged: bits are flipped, they are cut short, two are
+    /// joined, or they say what no frame may say. Messages that are not framed never are.
     pub damage_permille: u32,
     /// How many of a thousand messages are followed by one that was sent long before, by whoever
     /// and in whichever of its starts.
@@ -66,6 +60,8 @@ pub struct LinkFaults {
     pub delay_micros: u64,
     /// What the time under way varies by: messages overtake one another within it.
     pub jitter_micros: u64,
+    /// How much longer than that some messages take.
+    pub tail: Tail,
     /// How many of a thousand messages take twenty times as long.
     pub straggler_permille: u32,
 }
@@ -79,68 +75,102 @@ impl LinkFaults {
         replay_permille: 0,
         delay_micros: 200,
         jitter_micros: 100,
+        tail: Tail::None,
         straggler_permille: 0,
     };
+
+    /// How long a message is under way, as `luck` decides, and whether it lies in the tail.
+    pub(crate) fn under_way(&self, mut below: impl FnMut(u64) -> u64) -> (u64, bool) {
+        let usual = self.delay_micros + below(self.jitter_micros + 1);
+        let straggles =
+            self.straggler_permille > 0 && below(1000) < u64::from(self.straggler_permille);
+        let usual = if straggles { usual * 20 } else { usual };
+        let tail = self.tail.micros(below);
+        (usual + tail, straggles || tail > 0)
+    }
 }
 
-/// Which directed links are cut.
-#[derive(Clone, Debug)]
-pub(crate) struct Cuts {
-    replicas: usize,
-    cut: Vec<bool>,
+/// How much longer than usual some messages are under way. Integers only: each further step has
+/// half the chance of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// No message takes longer.
+    None,
+    /// As with an exponential distribution: half of the messages take longer, and half of those
+    /// that have waited this long wait as long again.
+    Halving {
+        /// This long, in microseconds.
+        micros: u64,
+    },
+    /// A heavy tail: of the messages that have waited for any time, half wait for twice that time.
+    Doubling {
+        /// The shortest such time, in microseconds.
+        micros: u64,
+    },
 }
 
-impl Cuts {
-    /// No link is cut.
-    pub(crate) fn none(replicas: usize) -> Self {
-        Self { replicas, cut: std::vec![false; replicas * replicas] }
+/// A tail ends after this many steps.
+const TAIL_STEPS: u32 = 12;
+
+impl Tail {
+    fn micros(self, mut below: impl FnMut(u64) -> u64) -> u64 {
+        let (base, doubling) = match self {
+            Self::None => return 0,
+            Self::Halving { micros } => (micros, false),
+            Self::Doubling { micros } => (micros, true),
+        };
+        let steps = below(1 << TAIL_STEPS).trailing_zeros().min(TAIL_STEPS);
+        if steps == 0 {
+            return 0;
+        }
+        let (from, width) = if doubling {
+            (base << (steps - 1), base << (steps - 1))
+        } else {
+            (base * u64::from(steps - 1), base)
+        };
+        from + 1 + below(width.max(1))
+    }
+}
+
+/// The odds of all links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Links {
+    /// Of every link that is not named.
+    pub usual: LinkFaults,
+    /// Of single links. The last one that names a link counts.
+    pub single: Vec<Link>,
+}
+
+/// One directed link that is unlike the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// From whom. Replicas are named from 1 on.
+    pub from: ReplicaId,
+    /// To whom.
+    pub to: ReplicaId,
+    /// Its odds.
+    pub faults: LinkFaults,
+}
+
+impl Links {
+    /// Nothing goes wrong anywhere.
+    pub const NONE: Self = Self { usual: LinkFaults::NONE, single: Vec::new() };
+
+    /// Every link of the cluster has these odds.
+    #[must_use]
+    pub const fn all(usual: LinkFaults) -> Self {
+        Self { usual, single: Vec::new() }
     }
 
-    /// Whether the link from one place to the other is cut.
-    pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut[from * self.replicas + to]
-    }
-
-    /// Cuts one direction.
-    pub(crate) fn cut(&mut self, from: usize, to: usize) {
-        self.cut[from * self.replicas + to] = true;
-    }
-
-    /// Cuts everything between the members of `side` (a bit each) and the others.
-    pub(crate) fn split(&mut self, side: u16) {
-        for from in 0..self.replicas {
-            for to in 0..self.replicas {
-                if (side >> from) & 1 != (side >> to) & 1 {
-                    self.cut(from, to);
-                }
+    /// The odds of every link between so many replicas, by sender and then receiver.
+    pub(crate) fn table(&self, replicas: usize) -> Vec<LinkFaults> {
+        let mut table = std::vec![self.usual; replicas * replicas];
+        for link in &self.single {
+            let (from, to) = (link.from.0 as usize, link.to.0 as usize);
+            if (1..=replicas).contains(&from) && (1..=replicas).contains(&to) {
+                table[(from - 1) * replicas + to - 1] = link.faults;
             }
         }
-    }
-
-    /// Leaves only the links to and from `hub`.
-    pub(crate) fn only_hub(&mut self, hub: usize) {
-        for from in 0..self.replicas {
-            for to in 0..self.replicas {
-                if from != to && from != hub && to != hub {
-                    self.cut(from, to);
-                }
-            }
-        }
-    }
-
-    /// Leaves only the links between neighbours in a row.
-    pub(crate) fn chain(&mut self) {
-        for from in 0..self.replicas {
-            for to in 0..self.replicas {
-                if from.abs_diff(to) > 1 {
-                    self.cut(from, to);
-                }
-            }
-        }
-    }
-
-    /// Mends every link.
-    pub(crate) fn heal(&mut self) {
-        self.cut.fill(false);
+        table
     }
 }

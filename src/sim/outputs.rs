@@ -12,8 +12,9 @@ use crate::record::{Lsn, Record};
 use crate::slot::{Slot, Slots};
 
 use super::cluster::Cluster;
-use super::network::{Envelope, Payload};
+use super::network::{Condition, Envelope, Payload};
 use super::oracle::{Broken, broken, index_of};
+use super::strangers::is_stranger;
 use super::text;
 use super::trace::fingerprint;
 
@@ -50,7 +51,7 @@ impl Cluster {
     }
 
     /// Does what one output asks for.
-    fn perform(&mut self, at: usize, output: Output) -> Result<(), Broken> {
+    pub(crate) fn perform(&mut self, at: usize, output: Output) -> Result<(), Broken> {
         match output {
             Output::Persist { lsn, record, chosen } => self.persist(at, lsn, record, chosen),
             Output::Send { to, message } => {
@@ -97,12 +98,17 @@ impl Cluster {
         let from = self.hosts[at].peer;
         self.trace.add((from.replica, to, &message));
         self.line(at, || format!("-> {to}: {}", text::message(&message)));
-        if to == from.replica || index_of(to) >= self.hosts.len() {
+        let is_host = index_of(to) < self.hosts.len();
+        if to == from.replica || !(is_host || is_stranger(to)) {
             return broken("SEND", format!("{} sends {} to {to}", at + 1, message.name()));
         }
         self.mark_message(&message);
         self.oracle.on_send(from, to, &message)?;
         self.sent += 1;
+        // A stranger's host is not there to receive anything.
+        if !is_host {
+            return Ok(());
+        }
         let now = self.local(at);
         let outbox = &mut self.outbox;
         match &mut self.hosts[at].courier {
@@ -183,21 +189,34 @@ impl Cluster {
                 return broken("SEND", format!("{} refuses a true mark: {event:?}", at + 1));
             }
             Event::Following { leader: None } => self.marks.deposed += 1,
-            Event::Ignored { reason: IgnoreReason::OldIncarnation, .. } => {
-                self.marks.old_lives += 1;
-            }
+            Event::Ignored { reason, .. } => self.mark_ignored(*reason),
             Event::Formed { .. }
             | Event::Following { .. }
             | Event::Halted { .. }
-            | Event::Ignored { .. }
             | Event::Healed { .. } => {}
         }
         Ok(())
+    }
+
+    fn mark_ignored(&mut self, reason: IgnoreReason) {
+        let marks = &mut self.marks;
+        match reason {
+            IgnoreReason::OtherDisk => marks.other_disks += 1,
+            IgnoreReason::OldIncarnation => marks.old_lives += 1,
+            IgnoreReason::OwnName => marks.own_names += 1,
+            IgnoreReason::NotFormed => marks.not_formed += 1,
+            IgnoreReason::NoMember => marks.no_members += 1,
+            IgnoreReason::DiskBusy
+            | IgnoreReason::Unproven
+            | IgnoreReason::Forgetful
+            | IgnoreReason::Halted => {}
+        }
     }
 }
 
 /// A frame under way.
 pub(crate) fn frame(from: Peer, to: ReplicaId, bytes: &[u8]) -> Envelope {
-    let payload = Payload::Frame { bytes: Bytes::copy_from_slice(bytes), damaged: false };
+    let payload =
+        Payload::Frame { bytes: Bytes::copy_from_slice(bytes), condition: Condition::Sound };
     Envelope { from, to, payload }
 }

@@ -13,7 +13,6 @@ use super::cluster::Cluster;
 use super::driver::Driver;
 use super::history::History;
 use super::oracle::Broken;
-use super::partial::{self, Shape};
 use super::random::Random;
 use super::registers::Registers;
 use super::service::{Plan, Request, Service, Serving};
@@ -123,12 +122,13 @@ where
         self
     }
 
-    /// Runs a swarm: chaos, then repair, then progress, then a restart of everything.
+    /// Runs a swarm: chaos, then what its mode asks for; where that repairs everything, then also a
+    /// restart of everything.
     ///
     /// # Errors
     /// The first claim that does not hold, with the last lines of the trace.
     pub fn run(&self, swarm: &Swarm) -> Result<Outcomes<M::Answer>, Violation> {
-        self.watch(swarm, |driver| swarm::run(driver, swarm))
+        self.watch(swarm, |driver| swarm::run(driver, swarm.parts()))
     }
 
     /// Runs a swarm that is to be free of faults:
@@ -137,20 +137,7 @@ where
     /// # Errors
     /// The first claim that does not hold, with the last lines of the trace.
     pub fn run_fault_free(&self, swarm: &Swarm) -> Result<Outcomes<M::Answer>, Violation> {
-        self.watch(swarm, |driver| swarm::run_fault_free(driver, swarm))
-    }
-
-    /// Runs a swarm whose links stay broken: [`simulate_partial`](super::simulate_partial).
-    ///
-    /// # Errors
-    /// The first claim that does not hold, with the last lines of the trace.
-    pub fn run_partial(
-        &self,
-        swarm: &Swarm,
-        shape: Shape,
-        odd: usize,
-    ) -> Result<Outcomes<M::Answer>, Violation> {
-        self.watch(swarm, |driver| partial::run(driver, swarm, shape, odd))
+        self.watch(swarm, |driver| swarm::run_fault_free(driver, swarm.parts()))
     }
 
     /// Runs once or, if a claim breaks, twice, and keeps the history of the last time.
@@ -159,7 +146,7 @@ where
         swarm: &Swarm,
         run: impl Fn(&mut Driver) -> Result<(), Broken>,
     ) -> Result<Outcomes<M::Answer>, Violation> {
-        let settings = &swarm.settings;
+        let settings = &swarm.parts().settings;
         let make = |text| {
             let mut cluster = Cluster::new(settings, text);
             cluster.service = self.service(settings.replicas, settings.seed);
@@ -193,8 +180,8 @@ impl Simulation<Registers> {
     }
 }
 
-/// Runs a state machine of the user's under the eyes of the oracles: chaos, then repair, then
-/// progress, then a restart of everything. `workload` makes the commands of a client.
+/// Runs a state machine of the user's under the eyes of the oracles: chaos, then what the swarm's
+/// mode asks for. `workload` makes the commands of a client.
 ///
 /// The short form of [`Simulation`], which says more.
 ///

@@ -1,15 +1,19 @@
 //! The harness itself: what it reports, that it repeats, and that its disk and network do what they
 //! say.
 
+mod network;
+mod strangers;
+mod swarm;
+
 use core::cell::Cell;
 use std::string::String;
 use std::vec::Vec;
 
 use super::cluster::Cluster;
+use super::cuts::Cuts;
 use super::disk::{Disk, Journal};
 use super::driver::Driver;
 use super::host::{DiskKind, Settings};
-use super::network::Cuts;
 use super::oracle::{Broken, broken};
 use super::{Ending, Schedule, Step, Swarm, play, simulate, watch};
 use crate::ballot::Ballot;
@@ -101,8 +105,7 @@ fn an_acknowledged_command_survives_a_loss_of_power_and_is_counted() {
 #[test]
 fn seeds_differ_and_repeat() {
     let hash = |seed| {
-        let mut swarm = Swarm::from_seed(seed);
-        swarm.chaos_micros = 300_000;
+        let swarm = Swarm::from_seed(seed).with(|parts| parts.chaos_micros = 300_000).unwrap();
         simulate(&swarm).unwrap().trace_hash
     };
     let hashes: Vec<u64> = (0..5).map(hash).collect();

@@ -88,6 +88,11 @@ impl Trace {
         item.hash(&mut self.hasher);
     }
 
+    /// Whether text is wanted.
+    pub(crate) fn is_text(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// Keeps the line, if text is wanted.
     pub(crate) fn line(&mut self, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {

@@ -152,6 +152,11 @@ impl Oracle {
         self.acknowledged
     }
 
+    /// Every slot below is really chosen.
+    pub(crate) fn prefix(&self) -> Slot {
+        self.prefix
+    }
+
     /// The highest chosen mark that is durable on another disk.
     pub(crate) fn mark_of_others(&self, at: usize) -> Slot {
         let others = self.images.iter().enumerate().filter(|(by, _)| *by != at);

@@ -17,7 +17,7 @@ use crate::sim::cluster::Cluster;
 use crate::sim::disk::{Disk, Journal};
 use crate::sim::driver::Driver;
 use crate::sim::host::{DiskKind, Settings};
-use crate::sim::network::{Envelope, Payload};
+use crate::sim::network::{Condition, Envelope, Payload};
 use crate::sim::oracle::{Broken, index_of};
 use crate::sim::text;
 use crate::sim::wal_disk::WalDisk;
@@ -271,7 +271,7 @@ impl Stage {
     }
 
     fn damage(&mut self, i: usize, lot: &Lot) -> Result<(), Failure> {
-        let Payload::Frame { bytes, damaged } = &mut self.pool[i].payload else {
+        let Payload::Frame { bytes, condition } = &mut self.pool[i].payload else {
             return Failure::bad("only frames can be damaged: the cluster needs frames=BYTES");
         };
         let mut changed = bytes.to_vec();
@@ -283,7 +283,7 @@ impl Stage {
             Lot::Shorten { bytes } => changed.truncate(*bytes),
             _ => {}
         }
-        (*bytes, *damaged) = (changed.into(), true);
+        (*bytes, *condition) = (changed.into(), Condition::Damaged);
         self.lines.push(format!("damaged: {i} of those under way"));
         Ok(())
     }
@@ -305,10 +305,10 @@ impl Stage {
         };
         match (&mut envelope.payload, contents) {
             (Payload::Message(_), _) if cluster == own => Ok(()),
-            (Payload::Frame { bytes, damaged }, Some(wire::Body::Message(message))) => {
+            (Payload::Frame { bytes, condition }, Some(wire::Body::Message(message))) => {
                 let mut forged = Vec::new();
                 wire::encode(cluster, envelope.from, &message, &mut forged);
-                (*bytes, *damaged) = (Bytes::from(forged), true);
+                (*bytes, *condition) = (Bytes::from(forged), Condition::Damaged);
                 Ok(())
             }
             _ => Failure::bad("only whole frames can be forged: the cluster needs frames=BYTES"),

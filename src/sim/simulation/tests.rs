@@ -5,9 +5,7 @@ use std::vec::Vec;
 use super::{COMMAND_BYTES_MAX, Simulation, digest, simulate_machine};
 use crate::entry::Place;
 use crate::machine::StateMachine;
-use crate::sim::{
-    Outcome, Random, Registers, Shape, Swarm, simulate, simulate_fault_free, simulate_partial,
-};
+use crate::sim::{Mode, Outcome, Random, Registers, Shape, Swarm, simulate, simulate_fault_free};
 
 /// Adds up bytes; the first byte of a command that is 200 or more is not to its taste.
 #[derive(Debug, Default, PartialEq, Hash)]
@@ -31,9 +29,20 @@ fn small(_: usize, random: &mut Random) -> Vec<u8> {
 }
 
 fn swarm(seed: u64) -> Swarm {
-    let mut swarm = Swarm::from_seed(seed);
-    swarm.chaos_micros = 500_000;
-    swarm
+    let swarm = Swarm::from_seed(seed).with(|parts| {
+        (parts.chaos_micros, parts.mode) = (500_000, Mode::HealAll);
+    });
+    swarm.unwrap()
+}
+
+/// Five replicas with links that stay in that shape.
+fn partial(seed: u64, shape: Shape) -> Swarm {
+    let swarm = swarm(seed).with(|parts| {
+        (parts.settings.replicas, parts.weather.rot_permille) = (5, 0);
+        parts.weather.links.single.clear();
+        parts.mode = Mode::Partial { shape, odd: 1 };
+    });
+    swarm.unwrap()
 }
 
 #[test]
@@ -56,9 +65,7 @@ fn every_way_to_run_takes_a_users_machine() {
     let simulation = Simulation::new(Account::default, small).compare();
     let fair = Swarm::fault_free(3);
     assert!(simulation.run_fault_free(&fair).unwrap().report.answered > 100);
-    let mut swarm = swarm(3);
-    (swarm.settings.replicas, swarm.weather.rot_permille) = (5, 0);
-    assert!(simulation.run_partial(&swarm, Shape::Hub, 1).unwrap().report.answered > 100);
+    assert!(simulation.run(&partial(3, Shape::Hub)).unwrap().report.answered > 100);
 }
 
 #[test]
@@ -67,10 +74,9 @@ fn runs_without_a_machine_use_the_registers() {
     assert_eq!(simulate(&swarm(4)), registers.run(&swarm(4)).map(|o| o.report));
     let fair = Swarm::fault_free(4);
     assert_eq!(simulate_fault_free(&fair), registers.run_fault_free(&fair).map(|o| o.report));
-    let mut swarm = swarm(4);
-    (swarm.settings.replicas, swarm.weather.rot_permille) = (5, 0);
-    let run = registers.run_partial(&swarm, Shape::Deaf, 0).map(|o| o.report);
-    assert_eq!(simulate_partial(&swarm, Shape::Deaf, 0), run);
+    let swarm = partial(4, Shape::Deaf);
+    let run = registers.run(&swarm).map(|outcomes| outcomes.report);
+    assert_eq!(simulate(&swarm), run);
     assert!(run.unwrap().operations > 0);
 }
 

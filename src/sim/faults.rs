@@ -1,0 +1,45 @@
+//! What went wrong in a run because the simulator made it go wrong.
+
+use super::counts::counts;
+
+counts! {
+    /// How often each kind of fault was injected.
+    pub struct Faults {
+        /// A message was lost by its link.
+        lost,
+        /// A message was lost because its link was cut, or its receiver was down.
+        unreachable,
+        /// A message arrived twice.
+        duplicated,
+        /// A message took longer than its link's usual delay: in its tail, or as a straggler.
+        late,
+        /// A frame was damaged.
+        damaged,
+        /// A message that was sent long before arrived again.
+        replayed,
+        /// A message of somebody who may not speak as a member arrived.
+        strangers,
+        /// A frame of another cluster arrived.
+        foreign_frames,
+        /// Links were cut.
+        cuts,
+        /// Links that were cut took another shape while they were cut.
+        turns,
+        /// Cut links worked again, or stopped again, for a moment.
+        flaps,
+        /// A single link of several was cut, or mended, after another.
+        clogs,
+        /// A clock jumped forward.
+        jumps_forward,
+        /// A clock jumped back.
+        jumps_back,
+        /// A replica stood still, and then was told everything at once.
+        freezes,
+        /// A replica lost its power.
+        crashes,
+        /// All replicas lost their power at once.
+        crashes_of_all,
+        /// A record on a disk went bad.
+        rotten_records,
+    }
+}

@@ -1,0 +1,91 @@
+//! The proof of life: once all is repaired, the cluster must make progress and agree.
+
+use std::format;
+use std::vec::Vec;
+
+use crate::output::Fate;
+use crate::slot::Slot;
+
+use super::driver::Driver;
+use super::oracle::{Broken, broken};
+use super::weather::Weather;
+
+/// How many election timeouts a healed cluster has to find a leader and to choose a command.
+const ROUNDS_MAX: u64 = 20;
+/// A round in which so many slots were chosen is not counted among them.
+const BACKLOG_SLOTS: u64 = 8;
+/// How many election timeouts of rest everybody has to learn everything.
+pub(super) const REST_ROUNDS: u64 = 5;
+
+impl Driver {
+    /// Repairs everything.
+    pub(super) fn repair(&mut self) -> Result<(), Broken> {
+        self.set_weather(Weather::FAIR);
+        self.cluster.cuts.heal();
+        (0..self.starts.len()).try_for_each(|at| self.repair_one(at))
+    }
+
+    /// One replica is up, goes on, and has a clock that does so, too.
+    pub(super) fn repair_one(&mut self, at: usize) -> Result<(), Broken> {
+        let now = self.cluster.now_micros;
+        self.thaw(at);
+        self.cluster.hosts[at].set_right(now);
+        self.start(at)
+    }
+
+    /// Everything is repaired: within a bound a leader is found, a fresh command is chosen, and all
+    /// have applied the same.
+    pub(crate) fn heal_and_prove_life(&mut self) -> Result<(), Broken> {
+        self.repair()?;
+        let timeout = self.cluster.election_timeout_micros();
+        let mut proposed = Vec::new();
+        let mut rounds = 0;
+        while rounds < ROUNDS_MAX {
+            let before = self.cluster.oracle.slots_chosen();
+            // A fresh one each time: what a deposed leader took in may be lost, and without a fate
+            // until somebody fills its slot.
+            if let Some((leader, _)) = self.cluster.leader() {
+                proposed.extend(self.cluster.propose(leader, 8)?.ok());
+            }
+            self.run_for(timeout)?;
+            let chosen_at = |id| match self.cluster.oracle.fate(id) {
+                Some(Fate::Chosen { slot, .. }) => Some(slot),
+                Some(Fate::NotLeader { .. } | Fate::Superseded) | None => None,
+            };
+            let newest = proposed.iter().copied().filter_map(chosen_at).max();
+            if newest.is_some_and(|slot| self.all_applied(slot.next())) {
+                self.prove_rest()?;
+                return self.prove_neighbour();
+            }
+            // While a leader works off what was queued before, one slot at a time where its
+            // pipeline has just one, that is progress. The queue is finite.
+            if self.cluster.oracle.slots_chosen() < before + BACKLOG_SLOTS {
+                rounds += 1;
+            }
+        }
+        broken(
+            "LIVE",
+            format!(
+                "no progress in {ROUNDS_MAX} election timeouts after healing: {}",
+                self.cluster.summary()
+            ),
+        )
+    }
+
+    fn all_applied(&self, upto: Slot) -> bool {
+        self.cluster.hosts.iter().all(|host| host.machine.len() as u64 >= upto.0)
+    }
+
+    /// After a while of rest all state machines are equal, and every command has its fate.
+    fn prove_rest(&mut self) -> Result<(), Broken> {
+        let timeout = self.cluster.election_timeout_micros();
+        let led = self.cluster.leading;
+        self.run_for(REST_ROUNDS * timeout)?;
+        if self.cluster.leading > led {
+            return broken("LIVE", format!("{} elections at rest", self.cluster.leading - led));
+        }
+        self.cluster.conv_all_equal()?;
+        self.rested = true;
+        self.cluster.all_fates_known()
+    }
+}

@@ -70,13 +70,16 @@ pub(crate) struct Crowd {
     habits: Clients,
     random: Random,
     clients: Vec<Client>,
+    /// How many more commands are sent that a replica takes in, if that is limited.
+    pub(crate) left: Option<u64>,
 }
 
 impl Crowd {
     pub(crate) fn new(habits: &Clients, seed: u64) -> Self {
         let mut clients = Vec::new();
         clients.resize_with(habits.count.max(1), Client::default);
-        Self { habits: habits.clone(), random: Random::from_seed(seed ^ 0xc11e_4751), clients }
+        let random = Random::from_seed(seed ^ 0xc11e_4751);
+        Self { habits: habits.clone(), random, clients, left: None }
     }
 
     /// One of the clients has time: it looks after what it waits for, and sends a new command of
@@ -126,6 +129,9 @@ impl Crowd {
         command: Bytes,
         retries: u32,
     ) -> Result<(), Broken> {
+        if self.left == Some(0) {
+            return Ok(());
+        }
         let replicas = cluster.hosts.len() as u64;
         let favourite = self.clients[client].favourite;
         let mut at = match favourite.filter(|_| !self.random.chance(self.habits.roam_permille)) {
@@ -140,6 +146,7 @@ impl Crowd {
                     let until_micros = cluster.now_micros.saturating_add(patience);
                     let awaited = Awaited { operation, command, until_micros, retries };
                     self.clients[client].favourite = Some(at);
+                    self.left = self.left.map(|left| left - 1);
                     self.clients[client].awaited.push(awaited);
                     return Ok(());
                 }

@@ -6,10 +6,12 @@
 
 use std::format;
 
+use crate::membership::ReplicaId;
 use crate::time::Instant;
 
 use super::driver::Driver;
 use super::host::Host;
+use super::record::Happened;
 
 /// No host's clock shows less than a second, so that no time looks like "never".
 const ZERO_MICROS: i128 = 1_000_000;
@@ -76,6 +78,8 @@ impl Driver {
         self.cluster.begin(10, at);
         self.cluster.trace.add(by as u64);
         self.cluster.line(at, || format!("has a clock that jumps by {by} us"));
+        let replica = ReplicaId(at as u32 + 1);
+        self.cluster.happens(|| Happened::Jumped { replica, by_micros: by });
         let now = self.cluster.now_micros;
         self.cluster.hosts[at].jump(now, by);
     }

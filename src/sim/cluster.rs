@@ -27,6 +27,7 @@ use super::marks::Marks;
 use super::network::{Condition, Envelope, Payload};
 use super::oracle::{Broken, Oracle, broken, index_of};
 use super::outputs::frame;
+use super::record::{Happened, Loss, Recorder};
 use super::service::Service;
 use super::simulation::Simulation;
 use super::text;
@@ -63,6 +64,10 @@ pub(crate) struct Cluster {
     pub(crate) rotten: Option<usize>,
     /// Whether a replica may stop for good: after its disk was wiped, swapped or set back.
     pub(crate) may_halt: bool,
+    /// What a recorded run keeps.
+    pub(crate) recorder: Option<Box<Recorder>>,
+    /// The links that were cut when somebody looked last.
+    pub(crate) seen_cuts: Vec<(usize, usize)>,
 }
 
 impl Cluster {
@@ -131,6 +136,8 @@ impl Cluster {
             faults: Faults::default(),
             rotten: None,
             may_halt: false,
+            recorder: None,
+            seen_cuts: Vec::new(),
         }
     }
 
@@ -178,11 +185,13 @@ impl Cluster {
         self.marks.holes += recovered.holes.iter().map(|hole| hole.len()).sum::<u64>();
         self.marks.lost_records += (unsynced - kept.len()) as u64;
         for (lsn, record, chosen) in kept {
-            self.oracle.on_durable(at, lsn, &record, chosen)?;
+            self.durable(at, lsn, &record, chosen)?;
         }
         self.oracle.on_crash(at, recovered.last);
         self.oracle.on_recovered(at, &recovered)?;
         self.line(at, || format!("starts, {:?}", recovered.me.incarnation));
+        let (replica, incarnation) = (recovered.me.replica, recovered.me.incarnation);
+        self.happens(|| Happened::Started { replica, incarnation });
         let host = &mut self.hosts[at];
         (host.machine, host.told_applied, host.chosen) = (Vec::new(), Slot::ZERO, recovered.chosen);
         self.service.start(at);
@@ -209,6 +218,7 @@ impl Cluster {
         self.faults.crashes += 1;
         self.trace.add(luck);
         self.line(at, || String::from("crashes"));
+        self.happens_crashed(at);
         let host = &mut self.hosts[at];
         host.replica = None;
         host.wake = None;
@@ -226,6 +236,7 @@ impl Cluster {
         self.faults.rotten_records += 1;
         self.trace.add(luck);
         self.line(at, || String::from("rots"));
+        self.happens(|| Happened::Rotted { replica: ReplicaId(at as u32 + 1) });
         // What only this disk knows to be chosen is lost with the mark that says so.
         let known = self.oracle.mark_of_others(at);
         self.hosts[at].disk.rot(luck, known);
@@ -240,10 +251,12 @@ impl Cluster {
         // Where the other cluster's replicas are nobody knows, so no link to them is cut.
         if !self.is_up(to) || (!foreign && self.cuts.is_cut(from, to)) {
             self.faults.unreachable += 1;
+            self.happens_lost(envelope, if self.is_up(to) { Loss::Cut } else { Loss::Down });
             return Ok(());
         }
         match &envelope.payload {
             Payload::Message(message) => {
+                self.happens_arrived(envelope.number, envelope.from.replica, to, message);
                 self.hand_message(to, envelope.from, message.clone());
                 Ok(())
             }
@@ -254,12 +267,16 @@ impl Cluster {
                 let Some(courier) = &mut host.courier else { return Ok(()) };
                 let mut emit = |to, bytes: &[u8]| outbox.push(frame(peer, to, bytes));
                 match courier.receive(now, bytes.clone(), &mut emit) {
-                    Err(error) => self.on_frame_refused(to, *condition, error),
+                    Err(error) => {
+                        self.happens_lost(envelope, Loss::Damage);
+                        self.on_frame_refused(to, *condition, error)
+                    }
                     Ok(_) if foreign => {
                         broken("STRANGER", format!("{} takes a frame of another cluster", to + 1))
                     }
                     Ok(Some((from, message))) => {
                         self.oracle.wire_was_sent(from, to, &message)?;
+                        self.happens_arrived(envelope.number, from.replica, to, &message);
                         self.hand_message(to, from, message);
                         Ok(())
                     }
@@ -354,6 +371,7 @@ impl Cluster {
             return broken("FATE", format!("{} names a command {id:?}", at + 1));
         }
         self.oracle.on_submit(id, &command)?;
+        self.happens(|| Happened::Proposed { replica: id.replica, bytes });
         let operation = self.service.invoke(client, id, command)?;
         self.drain(at)?;
         Ok(Ok((id, operation)))
@@ -361,7 +379,11 @@ impl Cluster {
 
     /// Begins a sync on a host, if one is due.
     pub(crate) fn start_sync(&mut self, at: usize) -> bool {
-        self.is_up(at) && self.hosts[at].disk.start_sync()
+        let starts = self.is_up(at) && self.hosts[at].disk.start_sync();
+        if starts {
+            self.happens(|| Happened::SyncBegan { replica: ReplicaId(at as u32 + 1) });
+        }
+        starts
     }
 
     /// Ends the sync that runs on a host.
@@ -373,9 +395,10 @@ impl Cluster {
         self.begin(5, at);
         self.trace.add(upto);
         self.line(at, || format!("has synced {upto}"));
+        self.happens(|| Happened::Synced { replica: ReplicaId(at as u32 + 1), upto });
         while self.hosts[at].unsynced.front().is_some_and(|first| first.0 <= upto) {
             if let Some((lsn, record, chosen)) = self.hosts[at].unsynced.pop_front() {
-                self.oracle.on_durable(at, lsn, &record, chosen)?;
+                self.durable(at, lsn, &record, chosen)?;
             }
         }
         let now = self.local(at);

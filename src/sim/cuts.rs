@@ -26,6 +26,13 @@ impl Cuts {
         self.cut[link] || (self.flapping[link] && !self.works)
     }
 
+    /// The links that are cut just now, from the first to the second place.
+    pub(crate) fn list(&self) -> Vec<(usize, usize)> {
+        let pairs =
+            (0..self.replicas).flat_map(|from| (0..self.replicas).map(move |to| (from, to)));
+        pairs.filter(|(from, to)| from != to && self.is_cut(*from, *to)).collect()
+    }
+
     /// Cuts one direction.
     pub(crate) fn cut(&mut self, from: usize, to: usize) {
         self.cut[from * self.replicas + to] = true;

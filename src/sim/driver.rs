@@ -337,6 +337,7 @@ impl Driver {
 
     /// Puts what was sent under way, and begins the syncs and applications that are due.
     fn collect(&mut self) {
+        self.cluster.happens_cut();
         let sent = core::mem::take(&mut self.cluster.outbox);
         for envelope in sent {
             self.post(envelope);

@@ -4,8 +4,11 @@
 use std::string::String;
 use std::vec::Vec;
 
+use crate::membership::ReplicaId;
+
 use super::driver::{Driver, Happening};
 use super::oracle::index_of;
+use super::record::{Happened, Loss};
 
 /// How many messages wait for a replica that stands still; more are lost, as by a full socket.
 const WAITING_MAX: usize = 2000;
@@ -41,6 +44,7 @@ impl Driver {
         self.cluster.faults.freezes += 1;
         self.cluster.begin(8, at);
         self.cluster.line(at, || String::from("stands still"));
+        self.cluster.happens(|| Happened::Froze { replica: ReplicaId(at as u32 + 1) });
         self.cluster.hosts[at].frozen = true;
         self.freezer.times[at] += 1;
     }
@@ -57,6 +61,7 @@ impl Driver {
         if core::mem::take(&mut self.cluster.hosts[at].frozen) {
             self.cluster.begin(9, at);
             self.cluster.line(at, || String::from("goes on"));
+            self.cluster.happens(|| Happened::Thawed { replica: ReplicaId(at as u32 + 1) });
             for what in core::mem::take(&mut self.freezer.waiting[at]) {
                 self.at(0, what);
             }
@@ -66,7 +71,11 @@ impl Driver {
     /// A replica that loses its power does not go on.
     pub(super) fn forget_frozen(&mut self, at: usize) {
         self.cluster.hosts[at].frozen = false;
-        self.freezer.waiting[at].clear();
+        for what in core::mem::take(&mut self.freezer.waiting[at]) {
+            if let Happening::Arrives(envelope) = what {
+                self.cluster.happens_lost(&envelope, Loss::Down);
+            }
+        }
     }
 
     /// Keeps what would happen to a replica that stands still.
@@ -80,10 +89,12 @@ impl Driver {
             return Some(what);
         }
         let full = self.freezer.waiting[at].len() >= WAITING_MAX;
-        if full && matches!(what, Happening::Arrives(_)) {
-            self.cluster.faults.unreachable += 1;
-        } else {
-            self.freezer.waiting[at].push(what);
+        match what {
+            Happening::Arrives(envelope) if full => {
+                self.cluster.faults.unreachable += 1;
+                self.cluster.happens_lost(&envelope, Loss::Down);
+            }
+            what => self.freezer.waiting[at].push(what),
         }
         None
     }

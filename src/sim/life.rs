@@ -8,6 +8,7 @@ use crate::slot::Slot;
 
 use super::driver::Driver;
 use super::oracle::{Broken, broken};
+use super::record::Happened;
 use super::weather::Weather;
 
 /// How many election timeouts a healed cluster has to find a leader and to choose a command.
@@ -21,6 +22,7 @@ impl Driver {
     /// Repairs everything.
     pub(super) fn repair(&mut self) -> Result<(), Broken> {
         self.set_weather(Weather::FAIR);
+        self.cluster.happens(|| Happened::Repaired);
         self.cluster.cuts.heal();
         (0..self.starts.len()).try_for_each(|at| self.repair_one(at))
     }

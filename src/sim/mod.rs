@@ -75,12 +75,15 @@ mod partitions;
 mod post;
 mod quorum_core;
 mod random;
+mod record;
+mod reduction;
 mod registers;
 mod restart;
 mod schedule;
 mod script;
 mod senseless;
 mod service;
+mod shrink;
 mod simulation;
 mod strangers;
 mod swarm;
@@ -99,10 +102,13 @@ pub use marks::Marks;
 pub use network::{Link, LinkFaults, Links, Tail};
 pub use partial::Shape;
 pub use random::Random;
+pub use record::{Happened, Loss, Occurrence, Recording, record, record_fault_free};
+pub use reduction::{Hardship, NoHardship, Reduction};
 pub use registers::{RegisterCommand, RegisterKind, Registers};
 pub use schedule::{Ending, Schedule, Step, play};
 pub use script::{Performance, Script, ScriptError};
 pub use senseless::Senseless;
+pub use shrink::{Shrunk, shrink};
 pub use simulation::{COMMAND_BYTES_MAX, Outcomes, Simulation, digest, simulate_machine};
 pub use swarm::{Mode, Parts, Swarm, simulate, simulate_fault_free};
 pub use weather::Weather;
@@ -182,11 +188,11 @@ fn watch_and_keep<T>(
         run(driver)?;
         driver.finish()
     };
-    let violation = match watch_once(make(false), &run, &keep) {
+    let violation = match watch_once(&mut make(false), &run, &keep) {
         Ok(report) => return Ok(report),
         Err(violation) => violation,
     };
-    match watch_once(make(true), &run, &keep) {
+    match watch_once(&mut make(true), &run, &keep) {
         Ok(_) => Err(Violation {
             invariant: "REPRO",
             text: format!("broken once, and not the second time: {violation}"),
@@ -197,12 +203,12 @@ fn watch_and_keep<T>(
 }
 
 fn watch_once<T>(
-    mut driver: Driver,
+    driver: &mut Driver,
     run: &impl Fn(&mut Driver) -> Result<(), Broken>,
     keep: &impl Fn(&Driver) -> T,
 ) -> Result<T, Violation> {
-    let broken = match catch_unwind(AssertUnwindSafe(|| run(&mut driver))) {
-        Ok(Ok(())) => return Ok(keep(&driver)),
+    let broken = match catch_unwind(AssertUnwindSafe(|| run(driver))) {
+        Ok(Ok(())) => return Ok(keep(driver)),
         Ok(Err(broken)) => broken,
         Err(panic) => Broken { invariant: "PANIC", text: panic_text(&*panic) },
     };

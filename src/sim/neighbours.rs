@@ -60,6 +60,7 @@ impl Driver {
         let Payload::Frame { bytes, .. } = payload else { return None };
         let to = ReplicaId(1 + self.below(self.starts.len() as u64) as u32);
         Some(Envelope {
+            number: 0,
             from,
             to,
             payload: Payload::Frame { bytes, condition: Condition::Foreign },

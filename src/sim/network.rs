@@ -10,6 +10,8 @@ use crate::message::Message;
 /// A message under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
+    /// The number of the message that it bears, or 0: of none, or of one that is not known.
+    pub(crate) number: u64,
     /// Who sent it, in which of its starts.
     pub(crate) from: Peer,
     /// To whom.

@@ -14,6 +14,7 @@ use crate::slot::{Slot, Slots};
 use super::cluster::Cluster;
 use super::network::{Condition, Envelope, Payload};
 use super::oracle::{Broken, broken, index_of};
+use super::record::Happened;
 use super::strangers::is_stranger;
 use super::text;
 use super::trace::fingerprint;
@@ -47,7 +48,9 @@ impl Cluster {
         let Some(replica) = &host.replica else { return Ok(()) };
         let status = replica.status();
         host.chosen = status.chosen;
-        self.oracle.on_status(at, &status, &host.config)
+        self.oracle.on_status(at, &status, &host.config)?;
+        self.happens_stood(at, status.promised, status.role);
+        Ok(())
     }
 
     /// Does what one output asks for.
@@ -109,13 +112,15 @@ impl Cluster {
         if !is_host {
             return Ok(());
         }
-        let now = self.local(at);
+        self.happens_sent(from.replica, to, &message);
+        let (now, number) = (self.local(at), self.sent);
         let outbox = &mut self.outbox;
         match &mut self.hosts[at].courier {
-            None => outbox.push(Envelope { from, to, payload: Payload::Message(message) }),
+            None => outbox.push(Envelope { number, from, to, payload: Payload::Message(message) }),
             Some(courier) => {
                 self.oracle.on_frame(from, to, &message);
-                let mut emit = |to, bytes: &[u8]| outbox.push(frame(from, to, bytes));
+                let mut emit =
+                    |to, bytes: &[u8]| outbox.push(Envelope { number, ..frame(from, to, bytes) });
                 courier.send(now, &Replicas::one(to), &message, &mut emit);
             }
         }
@@ -170,6 +175,7 @@ impl Cluster {
         self.trace.add((at, slot, print));
         self.line(at, || format!("applies {slot} {}", text::entry(entry)));
         self.oracle.on_apply(at, slot, entry)?;
+        self.happens(|| Happened::Applied { replica: ReplicaId(at as u32 + 1), slot });
         self.hosts[at].machine.push(print);
         self.service.apply(at, self.hosts[at].peer, slot, entry)
     }
@@ -214,9 +220,9 @@ impl Cluster {
     }
 }
 
-/// A frame under way.
+/// A frame under way, of no message that is known.
 pub(crate) fn frame(from: Peer, to: ReplicaId, bytes: &[u8]) -> Envelope {
     let payload =
         Payload::Frame { bytes: Bytes::copy_from_slice(bytes), condition: Condition::Sound };
-    Envelope { from, to, payload }
+    Envelope { number: 0, from, to, payload }
 }

@@ -3,6 +3,7 @@
 use super::driver::{Driver, Happening};
 use super::network::{Envelope, LinkFaults};
 use super::oracle::index_of;
+use super::record::Loss;
 
 /// How many messages of the past are kept.
 const HISTORY_MAX: usize = 1000;
@@ -14,6 +15,7 @@ impl Driver {
         let link = self.links[from * self.starts.len() + to];
         if self.chance(link.loss_permille) {
             self.cluster.faults.lost += 1;
+            self.cluster.happens_lost(&envelope, Loss::Network);
             return;
         }
         if self.chance(link.duplicate_permille) {

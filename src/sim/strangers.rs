@@ -26,6 +26,7 @@ use super::cluster::Cluster;
 use super::network::Condition;
 use super::oracle::{Broken, broken};
 use super::outputs::frame;
+use super::record::Happened;
 use super::text;
 
 /// The first name that is no member's.
@@ -103,6 +104,8 @@ impl Cluster {
         self.begin(7, to);
         self.trace.add((from.replica, &message));
         self.line(to, || format!("<- {guise:?} {}: {}", from.replica, text::message(&message)));
+        let (from_name, to_name) = (from.replica, self.hosts[to].peer.replica);
+        self.happens(|| Happened::Arrived { message: 0, from: from_name, to: to_name });
         let message = self.through_the_wire(to, from, message)?;
         let now = self.local(to);
         if let Some(replica) = &mut self.hosts[to].replica {

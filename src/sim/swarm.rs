@@ -28,6 +28,9 @@ pub struct Parts {
     pub drift_millionths: u64,
     /// The habits of the clients.
     pub clients: Clients,
+    /// After how many commands that a replica took in clients send no more in the chaos, if it is
+    /// to be so.
+    pub commands_max: Option<u64>,
     /// What is asked of the cluster after the chaos.
     pub mode: Mode,
 }
@@ -104,6 +107,12 @@ impl Swarm {
         change(&mut parts);
         Self::new(parts)
     }
+
+    /// The cluster at its beginning; with its last lines as text if `text`.
+    pub(super) fn driver(&self, text: bool) -> Driver {
+        let settings = &self.0.settings;
+        Driver::new(Cluster::new(settings, text), settings.seed)
+    }
 }
 
 impl Parts {
@@ -127,6 +136,7 @@ impl Parts {
             chaos_micros,
             drift_millionths,
             clients: Clients::from_seed(seed),
+            commands_max: None,
             mode: Mode::HealAll,
         }
     }
@@ -138,10 +148,7 @@ impl Parts {
 /// The first claim that does not hold, with the last lines of the trace.
 pub fn simulate(swarm: &Swarm) -> Result<Report, Violation> {
     let parts = swarm.parts();
-    watch(
-        |text| Driver::new(Cluster::new(&parts.settings, text), parts.settings.seed),
-        |driver| run(driver, parts),
-    )
+    watch(|text| swarm.driver(text), |driver| run(driver, parts))
 }
 
 /// Runs a swarm that is to be free of faults: one election, and a bounded number of messages.
@@ -150,10 +157,7 @@ pub fn simulate(swarm: &Swarm) -> Result<Report, Violation> {
 /// The first claim that does not hold, with the last lines of the trace.
 pub fn simulate_fault_free(swarm: &Swarm) -> Result<Report, Violation> {
     let parts = swarm.parts();
-    watch(
-        |text| Driver::new(Cluster::new(&parts.settings, text), parts.settings.seed),
-        |driver| run_fault_free(driver, parts),
-    )
+    watch(|text| swarm.driver(text), |driver| run_fault_free(driver, parts))
 }
 
 /// The swarm's chaos, and what its mode asks for.
@@ -177,7 +181,7 @@ pub(super) fn run_fault_free(driver: &mut Driver, parts: &Parts) -> Result<(), B
 }
 
 /// The swarm's chaos.
-fn begin(driver: &mut Driver, parts: &Parts) -> Result<(), Broken> {
+pub(super) fn begin(driver: &mut Driver, parts: &Parts) -> Result<(), Broken> {
     let n = driver.cluster.hosts.len();
     for at in 0..n {
         let drift = driver.below(2 * parts.drift_millionths + 1) as i64;
@@ -189,9 +193,12 @@ fn begin(driver: &mut Driver, parts: &Parts) -> Result<(), Broken> {
         driver.begin_neighbour(&parts.settings, text)?;
     }
     driver.clients = Crowd::new(&parts.clients, parts.settings.seed);
+    driver.clients.left = parts.commands_max;
     driver.set_weather(parts.weather.clone());
     (0..n).try_for_each(|at| driver.start(at))?;
-    driver.run_for(parts.chaos_micros)
+    driver.run_for(parts.chaos_micros)?;
+    driver.clients.left = None;
+    Ok(())
 }
 
 /// ECON: without faults nobody tries to lead once the first leader had time to show itself. Two may

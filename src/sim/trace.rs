@@ -120,6 +120,7 @@ impl Trace {
 
     /// The last lines.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.iter().flatten().cloned().collect()
+        let lines = self.lines.iter().flatten();
+        lines.skip(self.lines.iter().flatten().count().saturating_sub(LINES_MAX)).cloned().collect()
     }
 }

@@ -51,7 +51,7 @@ fn damage_reaches_every_refusal_and_nothing_damaged_passes() {
         for _ in 0..5000 {
             let condition = Condition::Sound;
             let payload = Payload::Frame { bytes: sound.clone(), condition };
-            let mut envelope = Envelope { from: peer(), to: ReplicaId(2), payload };
+            let mut envelope = Envelope { number: 0, from: peer(), to: ReplicaId(2), payload };
             assert!(envelope.damage(below(&mut random)));
             let Payload::Frame { bytes, condition } = envelope.payload else { unreachable!() };
             assert_eq!(condition, Condition::Damaged);

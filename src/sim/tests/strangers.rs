@@ -109,7 +109,7 @@ fn hand(condition: Condition, change: fn(&Driver) -> Bytes) -> Result<(), Broken
     start(&mut driver)?;
     let payload = Payload::Frame { bytes: change(&driver), condition };
     let from = driver.cluster.hosts[0].peer;
-    driver.cluster.deliver(&Envelope { from, to: ReplicaId(2), payload })
+    driver.cluster.deliver(&Envelope { number: 0, from, to: ReplicaId(2), payload })
 }
 
 fn sound(driver: &Driver) -> Bytes {

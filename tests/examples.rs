@@ -25,8 +25,8 @@ fn example(name: &str) -> PathBuf {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let source = newest(&package.join("src")).max(newest(&package.join("examples")));
         let built = |name: &str| fs::metadata(examples.join(name))?.modified();
-        if ["embed", "own_machine", "udp_cluster"].map(built).into_iter().any(|at| at.ok() < source)
-        {
+        let all = ["embed", "own_machine", "simulate", "udp_cluster"];
+        if all.map(built).into_iter().any(|at| at.ok() < source) {
             let release = profile.file_name() == Some(OsStr::new("release"));
             let status = Command::new(env!("CARGO"))
                 .args(["build", "--examples"])
@@ -305,6 +305,127 @@ fn help_tells_every_option() {
     for word in ["--input", "--replicas", "--no-kill", "--data", "SIGKILL", "Exit code", "SHA-256"]
     {
         assert!(help.contains(word), "the help does not tell {word}:\n{help}");
+    }
+}
+
+/// Seeds of the simulated cluster, as `simulate` runs and shows them.
+mod simulate {
+    use super::*;
+
+    fn simulate(args: &[&str]) -> Output {
+        Command::new(example("simulate")).args(args).output().expect("the example runs")
+    }
+
+    fn refused(args: &[&str], what: &str) {
+        let output = simulate(args);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.contains(what), "{args:?} should say {what:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{args:?}: {}", text(&output.stdout));
+    }
+
+    #[test]
+    fn bad_options_and_files_are_refused_in_one_line() {
+        refused(&["--nonsense"], "--nonsense");
+        refused(&["surplus"], "surplus");
+        refused(&["--seeds", "0"], "0");
+        refused(&["--seeds", "many"], "many");
+        refused(&["--seeds", "2", "--first-seed", "18446744073709551615"], "no 2 seeds");
+        refused(&["--seed", "-1"], "-1");
+        refused(&["--seed", "18446744073709551616"], "18446744073709551616");
+        refused(&["--seed", "1", "--seeds", "2"], "--seeds");
+        refused(&["--replicas", "0"], "0");
+        refused(&["--replicas", "10"], "10");
+        refused(&["--profile", "doom"], "doom");
+        refused(&["--jobs", "0"], "0");
+        refused(&["--without", "comets"], "comets");
+        refused(&["--odds", "101"], "101");
+        refused(&["--chaos-ms", "3600001"], "3600001");
+        refused(&["--chaos-ms", "0"], "0");
+        // A shape of links that leaves two replicas no quorum.
+        refused(&["--profile", "partitions", "--replicas", "2", "--jobs", "1"], "progress");
+        refused(&["--trace"], "--seed");
+        refused(&["--draw", "x.svg"], "--seed");
+        refused(&["--seed", "1", "--events", "9"], "--draw");
+        refused(&["--seed", "1", "--draw", "x.svg", "--events", "0"], "0");
+        refused(&["--seed", "1", "--draw", "x.svg", "--from-ms", "9"], "--to-ms");
+        let backwards = ["--from-ms", "9", "--to-ms", "8"];
+        refused(&[&["--seed", "1", "--draw", "x.svg"][..], &backwards].concat(), "--from-ms");
+        let nowhere = "/nowhere/at/all.svg";
+        refused(&["--seed", "1", "--chaos-ms", "50", "--draw", nowhere], nowhere);
+    }
+
+    #[test]
+    fn clean_seeds_end_with_a_sum() {
+        let args = ["--seeds", "6", "--first-seed", "40", "--chaos-ms", "300"];
+        let output = simulate(&args);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{stdout}{}", text(&output.stderr));
+        let last = stdout.lines().last().unwrap_or_default();
+        assert!(last.starts_with("clean: 6 seeds, "), "{stdout}");
+        for word in ["simulated seconds", "per CPU second", "slots chosen", "marks "] {
+            assert!(last.contains(word), "{word}: {stdout}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_the_same_each_time_and_whole() {
+        let args = ["--seed", "21", "--chaos-ms", "900", "--trace"];
+        let (first, second) = (simulate(&args), simulate(&args));
+        assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+        assert!(first.stdout == second.stdout, "two traces of one seed differ");
+        let trace = text(&first.stdout);
+        assert!(trace.starts_with("   0.000ms 1 starts"), "{trace}");
+        assert!(trace.lines().count() > 500, "only {} lines", trace.lines().count());
+        let last = trace.lines().last().unwrap_or_default();
+        assert!(last.starts_with("clean: seed 21, ") && last.contains("trace hash "), "{last}");
+        // Without the trace the last line is the same: it is the same run.
+        let alone = simulate(&args[..4]);
+        assert_eq!(text(&alone.stdout).trim_end(), last);
+    }
+
+    #[test]
+    fn a_picture_is_drawn() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let file = temp.path().join("run.svg");
+        let path = file.to_str().expect("a path in UTF-8");
+        let calm = ["--seed", "3", "--profile", "calm", "--replicas", "5", "--chaos-ms", "400"];
+        let output = simulate(&[&calm[..], &["--draw", path]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let picture = fs::read_to_string(&file).expect("the picture is there");
+        assert!(picture.starts_with("<?xml") && picture.ends_with("</svg>\n"));
+        assert!(picture.contains("replica 5") && picture.contains("leads 1."));
+    }
+
+    #[test]
+    fn help_tells_every_option() {
+        let output = simulate(&["--help"]);
+        assert_eq!(output.status.code(), Some(0));
+        let help = text(&output.stdout);
+        for word in [
+            "--seeds",
+            "--first-seed",
+            "--seed",
+            "--profile",
+            "--replicas",
+            "--without",
+            "--chaos-ms",
+            "--commands",
+            "--odds",
+            "--luck",
+            "--jobs",
+            "--keep-going",
+            "--shrink-tries",
+            "--trace",
+            "--draw",
+            "--events",
+            "--from-ms",
+            "--to-ms",
+            "Exit code",
+        ] {
+            assert!(help.contains(word), "the help does not tell {word}:\n{help}");
+        }
     }
 }
 

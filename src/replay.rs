@@ -22,7 +22,8 @@ pub struct Replay {
     /// Slots below the chosen mark and the ballot stored with their entries, the last ALPHA of
     /// them.
     runs: Vec<Run>,
-    holes: BTreeMap<Slot, ()>,
+    /// Slots below the mark whose entries are lost: where each gap starts, and where it ends.
+    holes: BTreeMap<Slot, Slot>,
     accepted: BTreeMap<Slot, (Ballot, Entry)>,
     learned: BTreeMap<Slot, (Ballot, Entry)>,
     /// Lost acceptances, with the exact ballot where it is known to be the newest.
@@ -51,7 +52,7 @@ impl Replay {
                 // What was accepted there stays lost until the mark passes: a Promise tells of
                 // acceptances, not of what was learned (I10).
                 self.unlearned.remove(&slot);
-                self.holes.remove(&slot);
+                self.fill_hole(slot);
                 if slot >= self.chosen {
                     self.learned.entry(slot).or_insert((ballot, entry));
                 }
@@ -70,18 +71,25 @@ impl Replay {
     /// Takes a chosen mark that is known from elsewhere. Slots that it passes and whose entries are
     /// not held become holes.
     pub fn raise_chosen(&mut self, chosen: Slot) {
-        // Only slots near the old mark can be held; the rest of a long gap is holes.
-        for slot in Slots::new(self.chosen, chosen).iter() {
-            self.faulty.remove(&slot);
-            let unlearned = self.unlearned.remove(&slot);
-            let accepted = self.accepted.remove(&slot).filter(|_| !unlearned);
-            match self.learned.remove(&slot).or(accepted) {
-                Some((ballot, _)) => Run::push(&mut self.runs, slot, ballot),
-                None => {
-                    self.holes.insert(slot, ());
-                }
+        // Not slot by slot: a log that says it may have a mark far from what it holds.
+        let mut held = BTreeMap::new();
+        for (slot, (ballot, _)) in take_below(&mut self.accepted, chosen) {
+            if !self.unlearned.contains(&slot) {
+                held.insert(slot, ballot);
             }
         }
+        for (slot, (ballot, _)) in take_below(&mut self.learned, chosen) {
+            held.insert(slot, ballot);
+        }
+        take_below(&mut self.faulty, chosen);
+        self.unlearned = self.unlearned.split_off(&chosen);
+        let mut next = self.chosen;
+        for (slot, ballot) in held {
+            self.add_hole(Slots::new(next, slot));
+            Run::push(&mut self.runs, slot, ballot);
+            next = slot.next();
+        }
+        self.add_hole(Slots::new(next, chosen));
         self.chosen = self.chosen.max(chosen);
         let oldest = Slot(self.chosen.0.saturating_sub(ALPHA));
         self.runs.retain_mut(|run| {
@@ -95,13 +103,35 @@ impl Replay {
     /// lost is no learned entry.
     pub fn lose(&mut self, slot: Slot, newest: Option<Ballot>) {
         if slot < self.chosen {
-            self.holes.insert(slot, ());
+            // First, so that no slot lies in two gaps.
+            self.fill_hole(slot);
+            self.add_hole(Slots::one(slot));
         } else {
             self.accepted.remove(&slot);
             self.faulty.insert(slot, newest);
             if newest.is_none() && !self.learned.contains_key(&slot) {
                 self.unlearned.insert(slot);
             }
+        }
+    }
+
+    /// Adds a gap, of which no slot lies in another one.
+    fn add_hole(&mut self, slots: Slots) {
+        if !slots.is_empty() {
+            self.holes.insert(slots.start, slots.end);
+        }
+    }
+
+    /// Takes the slot out of the gap in which it lies, if there is one.
+    fn fill_hole(&mut self, slot: Slot) {
+        let Some((start, end)) = self.holes.range(..=slot).next_back().map(|(s, e)| (*s, *e))
+        else {
+            return;
+        };
+        if slot < end {
+            self.holes.remove(&start);
+            self.add_hole(Slots::new(start, slot));
+            self.add_hole(Slots::new(slot.next(), end));
         }
     }
 
@@ -151,10 +181,10 @@ impl Replay {
             Run::push(&mut faulty, slot, newest.unwrap_or(self.promised));
         }
         let mut holes: Vec<Slots> = Vec::new();
-        for slot in self.holes.into_keys() {
+        for (start, end) in self.holes {
             match holes.last_mut() {
-                Some(last) if last.end == slot => last.end = slot.next(),
-                _ => holes.push(Slots::one(slot)),
+                Some(last) if last.end == start => last.end = end,
+                _ => holes.push(Slots { start, end }),
             }
         }
         Recovered {
@@ -172,6 +202,12 @@ impl Replay {
             last: self.last,
         }
     }
+}
+
+/// Takes what lies below the slot.
+fn take_below<T>(map: &mut BTreeMap<Slot, T>, slot: Slot) -> BTreeMap<Slot, T> {
+    let rest = map.split_off(&slot);
+    core::mem::replace(map, rest)
 }
 
 #[cfg(test)]

@@ -178,3 +178,22 @@ fn the_list_of_members_and_the_forming_are_remembered() {
     let recovered = finish(fold([told, (Record::Formed, 0)]));
     assert_eq!((recovered.members, recovered.formed), (members, true));
 }
+
+/// A log that was made up may jump to any mark: the slots between are one hole, and cost no more
+/// than one.
+#[test]
+fn a_mark_far_ahead_leaves_one_hole() {
+    let mut replay = fold([(accepted(3, 1), 0), (accepted(1 << 40, 1), 1 << 62)]);
+    let holes = |replay: &Replay| finish(replay.clone()).holes;
+    let far = |from: u64, to: u64| Slots::new(Slot(from), Slot(to));
+    let (first, second) = (far(4, 1 << 40), far((1 << 40) + 1, 1 << 62));
+    assert_eq!(holes(&replay), [far(0, 3), first, second]);
+    assert_eq!(finish(replay.clone()).chosen, Slot(1 << 62));
+    // Learned, one of them is known again; lost once more, it is a hole once more, and once only.
+    replay.apply(Lsn(3), chosen(9, 1), Slot(0));
+    assert_eq!(holes(&replay), [far(0, 3), far(4, 9), far(10, 1 << 40), second]);
+    for _ in 0..2 {
+        replay.lose(Slot(9), None);
+        assert_eq!(holes(&replay), [far(0, 3), first, second]);
+    }
+}

@@ -117,8 +117,8 @@ impl Wal {
         let me = Peer { replica, disk: block.disk, incarnation };
         let recovered = mem::take(&mut recovery.replay).finish(cluster, me);
         // What was accepted in a slot whose chosen entry is lost must not be served as chosen.
-        for slot in recovered.holes.iter().flat_map(|holes| holes.iter()) {
-            recovery.places.remove(slot);
+        for slots in &recovered.holes {
+            recovery.places.remove(*slots);
         }
         Ok((Self::assemble(Arc::new(shared), options, tail, facts, recovery), recovered))
     }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::slot::Slot;
+use crate::slot::{Slot, Slots};
 use crate::wal::error::WalError;
 use crate::wal::frame::{Frame, Kind, Salt, frame_bytes};
 use crate::wal::sync::{Shared, io_error};
@@ -44,10 +44,16 @@ impl Places {
         }
     }
 
-    /// Forgets the slot's record altogether.
-    pub(super) fn remove(&mut self, slot: Slot) {
-        if let Some(block) = self.blocks.get_mut(&(slot.0 / BLOCK as u64)) {
-            block[(slot.0 % BLOCK as u64) as usize] = Place::default();
+    /// Forgets the records of these slots altogether. Only blocks that are there are looked at.
+    pub(super) fn remove(&mut self, slots: Slots) {
+        let Some(last) = slots.end.0.checked_sub(1).filter(|_| !slots.is_empty()) else { return };
+        let numbers = slots.start.0 / BLOCK as u64..=last / BLOCK as u64;
+        for (number, block) in self.blocks.range_mut(numbers) {
+            for (i, place) in block.iter_mut().enumerate() {
+                if slots.contains(Slot(number * BLOCK as u64 + i as u64)) {
+                    *place = Place::default();
+                }
+            }
         }
     }
 

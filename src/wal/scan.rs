@@ -48,10 +48,11 @@ pub(super) struct Found {
     pub(super) unnamed: u64,
 }
 
-/// The bytes of a segment, as long as its header says; what the file does not have is zero.
+/// The bytes of a segment, at most as many as its header says. A file that was cut short gives
+/// what it has, its last sector filled up with zeros: the rest holds nothing.
 pub(super) fn read_segment(file: &dyn MediumFile, header: &Header) -> io::Result<Vec<u8>> {
-    let mut bytes = alloc::vec![0; header.bytes as usize];
     let there = file.bytes()?.min(header.bytes.into()) as usize;
+    let mut bytes = alloc::vec![0; there.next_multiple_of(SECTOR)];
     file.read_at(0, &mut bytes[..there])?;
     Ok(bytes)
 }

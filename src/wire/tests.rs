@@ -376,6 +376,15 @@ fn impossible_messages_are_refused() {
         let result = encoded(&header::Header::of(message), &[]);
         assert!(matches!(result, Err(FrameError::Bounds { .. })), "{result:?} of {message:?}");
     }
+    let runs = (0..=ALPHA).map(|slot| run(2 * slot, 2 * slot + 1)).collect();
+    let members = (0..=MEMBERS_MAX as u32)
+        .map(|name| Member { replica: ReplicaId(name + 1), disk: DiskId([1; 16]) })
+        .collect();
+    // Refused while they are read, before there is a list of them.
+    for message in [announced(runs, 0), Message::Forming(Forming { members, formed: true })] {
+        let result = encoded(&header::Header::of(&message), &[]);
+        assert!(matches!(result, Err(FrameError::Header { .. })), "{result:?} of {message:?}");
+    }
     let many = header::Header::CatchUp {
         slots: Slots::new(Slot(0), Slot(CATCH_UP_SLOTS_MAX + 1)),
         chosen: Slot(0),

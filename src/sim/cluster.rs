@@ -111,6 +111,7 @@ impl Cluster {
                 frozen: false,
                 latest: Instant::ZERO,
                 wake: None,
+                prepared: None,
                 machine: Vec::new(),
                 told_applied: Slot::ZERO,
                 unsynced: VecDeque::new(),
@@ -221,7 +222,7 @@ impl Cluster {
         self.happens_crashed(at);
         let host = &mut self.hosts[at];
         host.replica = None;
-        host.wake = None;
+        (host.wake, host.prepared) = (None, None);
         host.disk.crash(luck);
         self.marks.stopped += self.service.stop(host.peer);
     }

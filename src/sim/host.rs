@@ -63,6 +63,8 @@ pub(crate) struct Host {
     pub(crate) frozen: bool,
     /// When the replica wants to be woken, by the host's clock.
     pub(crate) wake: Option<Instant>,
+    /// When the replica began to try to lead last in this life, by the host's clock.
+    pub(crate) prepared: Option<Instant>,
     /// Fingerprints of what was handed to the state machine in this life.
     pub(crate) machine: Vec<u64>,
     /// Every slot below is reported applied.

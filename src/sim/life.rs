@@ -83,6 +83,7 @@ impl Driver {
         let timeout = self.cluster.election_timeout_micros();
         let led = self.cluster.leading;
         self.run_for(REST_ROUNDS * timeout)?;
+        self.econ_at_rest()?;
         if self.cluster.leading > led {
             return broken("LIVE", format!("{} elections at rest", self.cluster.leading - led));
         }

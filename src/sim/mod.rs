@@ -60,6 +60,7 @@ mod damage;
 mod disk;
 mod draw;
 mod driver;
+mod economy;
 mod faults;
 mod freezes;
 mod history;

@@ -180,10 +180,10 @@ impl Cluster {
         self.service.apply(at, self.hosts[at].peer, slot, entry)
     }
 
-    fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {
+    pub(crate) fn note(&mut self, at: usize, event: &Event) -> Result<(), Broken> {
         self.line(at, || format!("event: {event:?}"));
         match event {
-            Event::Preparing { .. } => self.prepared_micros = self.now_micros,
+            Event::Preparing { .. } => return self.on_preparing(at),
             Event::Leading { .. } => self.leading += 1,
             Event::PeerMisbehaved { .. } => {
                 return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));

@@ -1,6 +1,7 @@
 //! The harness itself: what it reports, that it repeats, and that its disk and network do what they
 //! say.
 
+mod claims;
 mod network;
 mod strangers;
 mod swarm;

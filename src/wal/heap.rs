@@ -4,6 +4,9 @@
 //! the changes of names the first so many. A failed sync leaves bytes that are seen but that no
 //! later sync will write, as real systems do. Everything is a function of the seeds and the calls.
 
+mod content;
+mod layout;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -16,10 +19,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oorandom::Rand64;
 
+use self::content::Content;
+pub use self::layout::{Extent, Part, Stored};
 use crate::wal::frame::SECTOR;
 use crate::wal::medium::{Medium, MediumFile};
-
-type Sector = [u8; SECTOR];
 
 /// What goes wrong at a call yet to come. Counts begin at 0, for the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,26 @@ pub enum Fault {
     Halt {
         /// How many calls still succeed.
         after: u64,
+    },
+    /// That call still has its effect, but the machine stops before the caller hears of it: it and
+    /// all after it fail, the later ones without any effect, until the disk is crashed or killed.
+    Last {
+        /// How many calls succeed before it.
+        after: u64,
+    },
+}
+
+/// What a power cut leaves of what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// All of it, but for what a failed sync has given up.
+    Everything,
+    /// Any part: each sector for itself, and of the changes of names the first so many.
+    Some {
+        /// Says which part.
+        seed: u64,
     },
 }
 
@@ -68,6 +91,13 @@ struct Disk {
     faults: Vec<Fault>,
     calls: u64,
     syncs: u64,
+    /// How many calls of this life failed by an injected fault, and how many for want of room.
+    failures: u64,
+    shortages: u64,
+    /// Calls are neither counted nor struck.
+    undisturbed: bool,
+    /// The running call is the last one of the machine; or it was.
+    stops: bool,
 }
 
 #[derive(Clone)]
@@ -77,114 +107,30 @@ enum Change {
     Remove(String),
 }
 
-#[derive(Clone, Default)]
-struct Content {
-    bytes: u64,
-    /// As it is seen; sectors that are not here are zero.
-    now: BTreeMap<u64, Box<Sector>>,
-    /// What lies on the platter of sectors that wait for a sync.
-    waiting: BTreeMap<u64, Option<Box<Sector>>>,
-    /// What lies on the platter of sectors that a failed sync has given up.
-    given_up: BTreeMap<u64, Option<Box<Sector>>>,
-}
-
-impl Content {
-    fn sector(&self, number: u64) -> Option<&Sector> {
-        self.now.get(&number).map(|sector| &**sector)
-    }
-
-    fn write(&mut self, offset: u64, mut bytes: &[u8]) {
-        let mut at = offset;
-        while !bytes.is_empty() {
-            let (number, within) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
-            let (part, rest) = bytes.split_at(bytes.len().min(SECTOR - within));
-            if !self.waiting.contains_key(&number) {
-                let old = match self.given_up.remove(&number) {
-                    Some(old) => old,
-                    None => self.now.get(&number).cloned(),
-                };
-                self.waiting.insert(number, old);
-            }
-            let sector = self.now.entry(number).or_insert_with(|| Box::new([0; SECTOR]));
-            sector[within..within + part.len()].copy_from_slice(part);
-            at += part.len() as u64;
-            bytes = rest;
-        }
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) {
-        let (mut at, mut rest) = (offset, buffer);
-        while !rest.is_empty() {
-            let (number, within) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
-            let length = rest.len().min(SECTOR - within);
-            let (part, after) = rest.split_at_mut(length);
-            match self.sector(number) {
-                Some(sector) => part.copy_from_slice(&sector[within..within + length]),
-                None => part.fill(0),
-            }
-            at += length as u64;
-            rest = after;
-        }
-    }
-
-    /// Changes bytes both as they are seen and on the platter. Only sectors that were ever written
-    /// are looked at, unless `everywhere`.
-    fn spoil(&mut self, range: Range<u64>, everywhere: bool, change: impl Fn(&mut [u8])) {
-        let sectors = range.start / SECTOR as u64..range.end.div_ceil(SECTOR as u64);
-        if everywhere {
-            for number in sectors.clone() {
-                self.now.entry(number).or_insert_with(|| Box::new([0; SECTOR]));
-            }
-        }
-        let within = |number: u64| {
-            let start = number * SECTOR as u64;
-            let from = range.start.saturating_sub(start).min(SECTOR as u64) as usize;
-            from..range.end.saturating_sub(start).min(SECTOR as u64) as usize
-        };
-        for (number, sector) in self.now.range_mut(sectors.clone()) {
-            change(&mut sector[within(*number)]);
-        }
-        for olds in [&mut self.waiting, &mut self.given_up] {
-            for (number, old) in olds.range_mut(sectors.clone()) {
-                let old = old.get_or_insert_with(|| Box::new([0; SECTOR]));
-                change(&mut old[within(*number)]);
-            }
-        }
-    }
-
-    fn put_back(&mut self, number: u64, old: Option<Box<Sector>>) {
-        match old {
-            Some(old) => self.now.insert(number, old),
-            None => self.now.remove(&number),
-        };
-    }
-
-    fn crash(&mut self, random: &mut Rand64, keep_of_8: u64) {
-        for (number, old) in core::mem::take(&mut self.waiting) {
-            if random.rand_range(0..8) >= keep_of_8 {
-                self.put_back(number, old);
-            }
-        }
-        for (number, old) in core::mem::take(&mut self.given_up) {
-            self.put_back(number, old);
-        }
-    }
-}
-
 impl Disk {
     /// Counts the call, and fails it if it is to fail.
     fn call(&mut self, life: u64, is_sync: bool) -> io::Result<()> {
         if life != self.life {
             return Err(io::Error::other("the simulated process has ended"));
         }
+        if self.undisturbed {
+            return Ok(());
+        }
+        if self.stops {
+            return Err(stopped());
+        }
         self.calls += 1;
         self.syncs += u64::from(is_sync);
-        let mut failed = None;
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let (mut failed, mut last) = (None, false);
         self.faults.retain_mut(|fault| {
-            let (after, counts, kind) = match fault {
-                Fault::Call { after, kind } => (after, true, *kind),
-                Fault::Sync { after } => (after, is_sync, io::ErrorKind::Other),
-                Fault::Halt { after } => (after, true, io::ErrorKind::Other),
+            let (after, counts) = match fault {
+                Fault::Call { after, .. } | Fault::Halt { after } | Fault::Last { after } => {
+                    (after, true)
+                }
+                Fault::Sync { after } => (after, is_sync),
             };
             if !counts {
                 return true;
@@ -193,14 +139,25 @@ impl Disk {
                 *after -= 1;
                 return true;
             }
-            failed = Some(kind);
-            matches!(fault, Fault::Halt { .. })
+            match fault {
+                Fault::Call { kind, .. } => failed = Some(*kind),
+                Fault::Sync { .. } => failed = Some(io::ErrorKind::Other),
+                Fault::Halt { .. } => {
+                    self.stops = true;
+                    failed = Some(io::ErrorKind::Other);
+                }
+                Fault::Last { .. } => last = true,
+            }
+            false
         });
+        self.stops |= last;
+        self.failures += u64::from(failed.is_some() || last);
         failed.map_or(Ok(()), |kind| Err(io::Error::new(kind, "injected")))
     }
 
-    fn is_halted(&self) -> bool {
-        self.faults.contains(&Fault::Halt { after: 0 })
+    /// Ends a call that had its effect: if the machine stops here, nobody hears of it.
+    fn end_call(&self) -> io::Result<()> {
+        if self.stops && !self.undisturbed { Err(stopped()) } else { Ok(()) }
     }
 
     fn used(&self) -> u64 {
@@ -220,6 +177,10 @@ impl Disk {
         let names = &self.names;
         self.files.retain(|file, _| names.values().any(|named| named == file));
     }
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("the simulated machine has stopped")
 }
 
 impl Change {
@@ -264,6 +225,10 @@ impl HeapMedium {
             faults: Vec::new(),
             calls: 0,
             syncs: 0,
+            failures: 0,
+            shortages: 0,
+            undisturbed: false,
+            stops: false,
         };
         Self { disk: Arc::new(Mutex::new(disk)), life: AtomicU64::new(0) }
     }
@@ -277,19 +242,32 @@ impl HeapMedium {
     pub fn copy(&self) -> Self {
         let mut disk = self.disk().clone();
         disk.faults.clear();
+        (disk.failures, disk.shortages, disk.stops) = (0, 0, false);
         let life = AtomicU64::new(disk.life);
         Self { disk: Arc::new(Mutex::new(disk)), life }
     }
 
     /// Cuts the power. Of what was not synced any part survives, as the seed says.
     pub fn crash(&self, seed: u64) {
+        self.cut_power(Kept::Some { seed });
+    }
+
+    /// Cuts the power, and says what survives of what was not synced.
+    pub fn cut_power(&self, kept: Kept) {
         let mut disk = self.disk();
         let disk = &mut *disk;
-        let mut random = Rand64::new(u128::from(seed));
-        // Nothing, all, and what lies between are all likely.
-        let keep_of_8 = random.rand_range(0..9);
-        let kept = random.rand_range(0..disk.changes.len() as u64 + 1) as usize;
-        for change in disk.changes.drain(..).take(kept) {
+        let changes = disk.changes.len() as u64;
+        let mut random = Rand64::new(0);
+        let (keep_of_8, kept) = match kept {
+            Kept::Nothing => (0, 0),
+            Kept::Everything => (8, changes),
+            Kept::Some { seed } => {
+                random = Rand64::new(u128::from(seed));
+                // Nothing, all, and what lies between are all likely.
+                (random.rand_range(0..9), random.rand_range(0..changes + 1))
+            }
+        };
+        for change in disk.changes.drain(..).take(kept as usize) {
             change.apply(&mut disk.platter_names);
         }
         disk.names.clone_from(&disk.platter_names);
@@ -308,6 +286,7 @@ impl HeapMedium {
 
     fn begin_life(&self, disk: &mut Disk) {
         disk.faults.clear();
+        (disk.failures, disk.shortages, disk.stops) = (0, 0, false);
         disk.life += 1;
         self.life.store(disk.life, Ordering::Relaxed);
     }
@@ -334,6 +313,33 @@ impl HeapMedium {
         self.disk().syncs
     }
 
+    /// How many calls an injected fault has failed, or stopped the machine at, since the disk was
+    /// last crashed or killed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.disk().failures
+    }
+
+    /// For how many files there was no room since then.
+    #[must_use]
+    pub fn shortages(&self) -> u64 {
+        self.disk().shortages
+    }
+
+    /// Runs `look` while no fault strikes and no call is counted: for the eyes of a test.
+    pub fn undisturbed<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.disk().undisturbed = true;
+        let seen = look();
+        self.disk().undisturbed = false;
+        seen
+    }
+
+    /// How many bytes all files together have.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.disk().used()
+    }
+
     /// The names of all files.
     #[must_use]
     pub fn file_names(&self) -> Vec<String> {
@@ -355,7 +361,7 @@ impl HeapMedium {
     /// Puts a file there, or another in its place, on the platter.
     pub fn put_file(&self, name: &str, bytes: &[u8]) {
         let mut disk = self.disk();
-        let mut content = Content { bytes: bytes.len() as u64, ..Content::default() };
+        let mut content = Content::zeros(bytes.len() as u64);
         content.write(0, bytes);
         content.waiting.clear();
         let file = disk.next_file;
@@ -382,6 +388,20 @@ impl HeapMedium {
     /// Makes bytes of a file zero.
     pub fn zero(&self, name: &str, range: Range<u64>) {
         self.spoil(name, range, false, |bytes| bytes.fill(0));
+    }
+
+    /// Puts other bytes over those of a file, as far as the file goes.
+    pub fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) {
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let within = SECTOR - (at % SECTOR as u64) as usize;
+            let (part, after) = rest.split_at(rest.len().min(within));
+            self.spoil(name, at..at + part.len() as u64, true, |bytes| {
+                bytes.copy_from_slice(&part[..bytes.len()]);
+            });
+            at += part.len() as u64;
+            rest = after;
+        }
     }
 
     fn spoil(&self, name: &str, range: Range<u64>, everywhere: bool, change: impl Fn(&mut [u8])) {
@@ -412,29 +432,37 @@ impl Medium for HeapMedium {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        Ok(self.called()?.names.keys().cloned().collect())
+        let disk = self.called()?;
+        disk.end_call()?;
+        Ok(disk.names.keys().cloned().collect())
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn MediumFile>> {
         let mut disk = self.called()?;
         if disk.capacity.is_some_and(|capacity| disk.used() + bytes > capacity) {
+            disk.shortages += 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
         let file = disk.next_file;
         disk.next_file += 1;
-        disk.files.insert(file, Content { bytes, ..Content::default() });
+        disk.files.insert(file, Content::zeros(bytes));
         disk.change(Change::Add(name.to_string(), file));
+        disk.end_call()?;
         drop(disk);
         Ok(self.handle(file, true))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn MediumFile>> {
-        let file = self.called()?.file(name)?;
+        let disk = self.called()?;
+        let file = disk.file(name)?;
+        disk.end_call()?;
         Ok(self.handle(file, false))
     }
 
     fn open_writable(&self, name: &str) -> io::Result<Box<dyn MediumFile>> {
-        let file = self.called()?.file(name)?;
+        let disk = self.called()?;
+        let file = disk.file(name)?;
+        disk.end_call()?;
         Ok(self.handle(file, true))
     }
 
@@ -442,14 +470,14 @@ impl Medium for HeapMedium {
         let mut disk = self.called()?;
         disk.file(from)?;
         disk.change(Change::Move(from.to_string(), to.to_string()));
-        Ok(())
+        disk.end_call()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut disk = self.called()?;
         disk.file(name)?;
         disk.change(Change::Remove(name.to_string()));
-        Ok(())
+        disk.end_call()
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -457,7 +485,7 @@ impl Medium for HeapMedium {
         disk.changes.clear();
         let names = disk.names.clone();
         disk.platter_names = names;
-        Ok(())
+        disk.end_call()
     }
 
     fn random(&self, buffer: &mut [u8]) -> io::Result<()> {
@@ -466,7 +494,7 @@ impl Medium for HeapMedium {
             let bytes = disk.random.rand_u64().to_le_bytes();
             part.copy_from_slice(&bytes[..part.len()]);
         }
-        Ok(())
+        disk.end_call()
     }
 }
 
@@ -486,11 +514,13 @@ impl HeapFile {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let called = disk.call(self.life, is_sync);
         // Neither a dead process nor a stopped machine has any effect.
-        if self.life != disk.life || (called.is_err() && disk.is_halted()) {
-            return Err(io::Error::other("the simulated machine has stopped"));
+        if called.is_err() && (self.life != disk.life || disk.stops) {
+            return Err(stopped());
         }
         let content = disk.files.get_mut(&self.file).ok_or(io::ErrorKind::NotFound)?;
-        work(content, called)
+        let done = work(content, called)?;
+        disk.end_call()?;
+        Ok(done)
     }
 }
 

@@ -70,7 +70,7 @@ use crate::wal::sync::{Facts, Piece, Shared, io_error};
 
 pub use crate::wal::directory::{Directory, DirectoryOptions, FileAccess};
 pub use crate::wal::error::{Refusal, WalError};
-pub use crate::wal::heap::{Fault, HeapMedium};
+pub use crate::wal::heap::{Extent, Fault, HeapMedium, Kept, Part, Stored};
 pub use crate::wal::medium::{Medium, MediumFile};
 pub use crate::wal::places::Located;
 pub use crate::wal::sync::{Preparation, Sync, Synced};
@@ -205,6 +205,9 @@ pub struct WalStatus {
     pub room_bytes: u64,
     /// How many records were found lost at the start; their slots are Faulty or holes.
     pub lost: u64,
+    /// Whether the start found that something was being written when the last one ended, and
+    /// sealed it off.
+    pub torn: bool,
     /// Why the log stopped for good, if it did.
     pub poisoned: Option<String>,
 }
@@ -230,6 +233,7 @@ pub struct Wal {
     syncs: u64,
     records: u64,
     lost: u64,
+    torn: bool,
     // Last, so that the segments are closed before the directory is unlocked.
     shared: Arc<Shared>,
 }
@@ -261,6 +265,7 @@ impl Wal {
             syncs: 0,
             records: 0,
             lost: recovery.lost,
+            torn: recovery.torn,
         }
     }
 
@@ -487,6 +492,7 @@ impl Wal {
             durable: self.durable,
             room_bytes: tail.saturating_sub(group) as u64 + u64::from(next),
             lost: self.lost,
+            torn: self.torn,
             poisoned: self.shared.poisoned(),
         }
     }

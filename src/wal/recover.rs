@@ -48,6 +48,8 @@ pub(super) struct Recovery {
     pub(super) bytes: u64,
     /// How many records are named but lost.
     pub(super) lost: u64,
+    /// Whether the log ends before something that was being written.
+    pub(super) torn: bool,
 }
 
 /// Reads the log of these segments.
@@ -65,8 +67,9 @@ pub(super) fn recover(
     let proven =
         proofs.chain(found.iter().map(|found| found.durable)).fold(superblock.durable, Lsn::max);
     let pass = Pass { shared, superblock, chain, found: &found, proven };
-    let spans = pass.judge()?;
+    let (spans, torn) = pass.judge()?;
     let mut recovery = pass.replay(&spans)?;
+    recovery.torn = torn;
     let needed = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
     let kept = &chain.links[..needed];
     recovery.kept = superblock.first + needed as u64 - 1;
@@ -92,10 +95,11 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Which records the log has, each once, without a gap, up to its end.
-    fn judge(&self) -> Result<Vec<Span>, WalError> {
+    /// Which records the log has, each once, without a gap, up to its end; and whether that end is
+    /// torn.
+    fn judge(&self) -> Result<(Vec<Span>, bool), WalError> {
         let plan = self.plan();
-        let (mut spans, mut last) = (Vec::new(), Lsn::ZERO);
+        let (mut spans, mut last, mut torn) = (Vec::new(), Lsn::ZERO, false);
         for span in plan.spans() {
             if span.first != last.next() {
                 break;
@@ -108,13 +112,14 @@ impl Pass<'_> {
             let durable = span.last <= self.proven;
             let row = RECORDS.judge(&[false, whole, true, durable, unwritten, false, false]);
             if row.verdict == Verdict::Torn {
+                torn = true;
                 break;
             }
             last = span.last;
             spans.push(*span);
         }
-        self.judge_end(&spans, last)?;
-        Ok(spans)
+        torn |= self.judge_end(&spans, last)?;
+        Ok((spans, torn))
     }
 
     /// The spans of all segments. What a later start has sealed off is not among them.
@@ -137,8 +142,8 @@ impl Pass<'_> {
         plan
     }
 
-    /// Whether the log may end after `last`.
-    fn judge_end(&self, spans: &[Span], last: Lsn) -> Result<(), WalError> {
+    /// Fails unless the log may end after `last`; says whether something torn follows.
+    fn judge_end(&self, spans: &[Span], last: Lsn) -> Result<bool, WalError> {
         let (number, offset, segment) = match spans.last() {
             Some(span) => {
                 let end = self.found[span.segment].stretches[span.stretch].end;
@@ -163,7 +168,7 @@ impl Pass<'_> {
         let unnamed = stray.is_some();
         let row = RECORDS.judge(&[false, false, false, durable, false, unnamed, doubt]);
         if row.verdict != Verdict::Refuse {
-            return Ok(());
+            return Ok(row.verdict == Verdict::Torn);
         }
         let refusal = if durable {
             let (lsn, durable) = (last.next(), self.proven);
@@ -206,6 +211,7 @@ impl Pass<'_> {
                 kept: 0,
                 bytes: 0,
                 lost: 0,
+                torn: false,
             },
         };
         let mut loaded: Option<(usize, Vec<u8>)> = None;

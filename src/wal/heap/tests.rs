@@ -99,3 +99,49 @@ fn equal_seeds_give_equal_disks() {
     });
     assert_eq!(one, two);
 }
+
+#[test]
+fn the_last_call_has_its_effect_and_is_not_heard_of() {
+    let disk = HeapMedium::new(1);
+    let file = file(&disk);
+    disk.inject(Fault::Last { after: 1 });
+    file.write_at(0, &[1]).unwrap();
+    assert!(file.write_at(1, &[2]).is_err());
+    assert!(file.write_at(2, &[3]).is_err() && disk.names().is_err());
+    assert_eq!(disk.file_bytes("a")[..3], [1, 2, 0]);
+    assert_eq!(disk.failures(), 1, "the machine stops once");
+    disk.cut_power(Kept::Everything);
+    assert_eq!((&disk.file_bytes("a")[..3], disk.failures()), (&[1, 2, 0][..], 0));
+    disk.inject(Fault::Last { after: 0 });
+    assert!(disk.rename("a", "b").is_err());
+    disk.cut_power(Kept::Nothing);
+    assert_eq!(disk.file_names(), ["a"]);
+    disk.inject(Fault::Last { after: 1 });
+    disk.rename("a", "b").unwrap();
+    assert!(disk.sync_names().is_err());
+    disk.cut_power(Kept::Nothing);
+    assert_eq!(disk.file_names(), ["b"]);
+}
+
+#[test]
+fn a_power_cut_keeps_what_it_is_told_to() {
+    for (kept, expected) in [(Kept::Nothing, 0), (Kept::Everything, 7)] {
+        let disk = HeapMedium::new(1);
+        let file = file(&disk);
+        file.write_at(100, &[7; 1000]).unwrap();
+        disk.cut_power(kept);
+        assert!(disk.file_bytes("a")[100..1100].iter().all(|byte| *byte == expected));
+    }
+}
+
+#[test]
+fn what_is_overwritten_outlives_a_crash() {
+    let disk = HeapMedium::new(1);
+    let file = file(&disk);
+    file.write_at(0, &[1; 512]).unwrap();
+    disk.overwrite("a", 500, &[9; 40]);
+    disk.cut_power(Kept::Nothing);
+    let bytes = disk.file_bytes("a");
+    assert!(bytes[500..540].iter().all(|byte| *byte == 9), "it is not to be taken back");
+    assert!(bytes[..500].iter().chain(&bytes[540..]).all(|byte| *byte == 0));
+}

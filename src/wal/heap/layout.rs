@@ -1,0 +1,145 @@
+//! What lies where on a simulated disk, for tests that damage it on purpose: they must know which
+//! damage the log promises to survive.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::HeapMedium;
+use crate::record::Lsn;
+use crate::slot::Slot;
+use crate::wal::frame::{Name, SECTOR};
+use crate::wal::group::{Index, Whole};
+use crate::wal::segment::{self, Copy, DATA, Header};
+use crate::wal::superblock::{self, Superblock};
+
+/// A stretch of a file that holds, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Extent {
+    /// The file.
+    pub file: String,
+    /// Its bytes there: whole sectors.
+    pub range: Range<u64>,
+    /// What they are.
+    pub part: Part,
+    /// Up to which record they prove that the log was durable.
+    pub durable: Lsn,
+}
+
+/// What a stretch of a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A slot of the superblock.
+    Superblock,
+    /// A copy of a segment's header.
+    Header,
+    /// A group, every byte of which holds.
+    Group {
+        /// Its records.
+        records: Vec<Stored>,
+        /// Whether its second copy holds.
+        named: bool,
+    },
+    /// The second copy of a group.
+    SecondCopy {
+        /// The group's last record.
+        last: Lsn,
+        /// Whether every byte of the group holds.
+        whole: bool,
+    },
+}
+
+/// A record in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Its number.
+    pub lsn: Lsn,
+    /// The slot whose entry it holds, if it holds one.
+    pub slot: Option<Slot>,
+    /// The chosen mark that was written with it.
+    pub chosen: Slot,
+    /// The bytes of its frame.
+    pub range: Range<u64>,
+}
+
+impl HeapMedium {
+    /// Everything on the disk that holds: what a start would believe, as it is seen now.
+    #[must_use]
+    pub fn extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::new();
+        for file in self.file_names() {
+            let bytes = self.file_bytes(&file);
+            if file == superblock::NAME {
+                read_superblock(&file, &bytes, &mut extents);
+            } else if segment::number(&file).is_some() {
+                read_segment(&file, &bytes, &mut extents);
+            }
+        }
+        extents
+    }
+}
+
+/// The sector at that offset, if the file has it.
+fn sector(bytes: &[u8], at: usize) -> Option<&[u8; SECTOR]> {
+    bytes.get(at..at + SECTOR)?.try_into().ok()
+}
+
+fn extent(file: &str, from: usize, bytes: usize, part: Part, durable: Lsn) -> Extent {
+    Extent { file: file.into(), range: from as u64..(from + bytes) as u64, part, durable }
+}
+
+fn read_superblock(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
+    for at in [0, superblock::BYTES as usize / 2] {
+        let slot = sector(bytes, at).map(Superblock::read);
+        if let Some(superblock::Slot::Good(block)) = slot {
+            extents.push(extent(file, at, SECTOR, Part::Superblock, block.durable));
+        }
+    }
+}
+
+fn read_segment(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
+    let mut found = None;
+    for at in [0, DATA as usize / 2] {
+        if let Some(Copy::Good(header)) = sector(bytes, at).map(Header::read) {
+            extents.push(extent(file, at, SECTOR, Part::Header, header.durable));
+            found = Some(header);
+        }
+    }
+    let Some(header) = found else { return };
+    let salt = header.salt();
+    let sectors = || (DATA as usize..bytes.len()).step_by(SECTOR);
+    let indexes = sectors().filter_map(|at| Some((at, Index::read(bytes, at, salt)?)));
+    let indexes: Vec<_> = indexes.collect();
+    let mut wholes = Vec::new();
+    for at in sectors() {
+        let Some(group) = Whole::read(bytes, at, salt) else { continue };
+        let records = group.frames.iter().map(|(offset, frame)| Stored {
+            lsn: frame.head.lsn,
+            slot: frame.item().as_ref().and_then(slot_of),
+            chosen: frame.head.chosen,
+            range: u64::from(*offset)..u64::from(*offset) + frame.bytes() as u64,
+        });
+        let named = indexes.iter().any(|(_, (index, _))| index.offset as usize == at);
+        let part = Part::Group { records: records.collect(), named };
+        extents.push(extent(file, at, group.end as usize - at, part, group.mark.durable));
+        wholes.push(at as u32);
+    }
+    for (at, (index, length)) in &indexes {
+        let (last, whole) = (index.mark.last(), wholes.contains(&index.offset));
+        let part = Part::SecondCopy { last, whole };
+        extents.push(extent(file, *at, *length, part, index.mark.durable));
+    }
+}
+
+fn slot_of(item: &crate::wal::frame::Item) -> Option<Slot> {
+    match item {
+        crate::wal::frame::Item::Record(record) => {
+            let name = Name::of(record);
+            name.kind.has_entry().then_some(name.slot)
+        }
+        crate::wal::frame::Item::Lost(_) => None,
+    }
+}

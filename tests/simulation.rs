@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use synod::sim::{
-    Faults, Marks, Mode, Report, Shape, Swarm, Violation, simulate, simulate_fault_free,
+    DiskFaults, Faults, Marks, Mode, Report, Shape, Swarm, Violation, simulate, simulate_fault_free,
 };
 
 fn number(name: &str, default: u64) -> u64 {
@@ -54,6 +54,18 @@ fn run_seeds(
 /// From so many seeds on, everything that can come up must have come up in them.
 const SEEDS_FOR_ALL: u64 = 200;
 
+/// For these several things must come together, as for each single reason to refuse a start, so
+/// they may need more seeds.
+const RARE: [&str; 6] = [
+    "failed_calls",
+    "full_disks",
+    "superblocks_mended",
+    "rolled_back_refused",
+    "roll_backs",
+    "refused_",
+];
+const SEEDS_FOR_RARE: u64 = 2000;
+
 #[test]
 fn chaos_then_repair() {
     let seeds = number("SYNOD_SEEDS", 40);
@@ -63,7 +75,9 @@ fn chaos_then_repair() {
     if seeds >= SEEDS_FOR_ALL {
         assert!(sum.slots >= 100 * seeds, "too little happens in these runs");
         for (name, count) in sum.marks.fields().into_iter().chain(sum.faults.fields()) {
-            assert!(count > 0, "{name}: never in {seeds} seeds");
+            let expected =
+                seeds >= SEEDS_FOR_RARE || !RARE.iter().any(|rare| name.starts_with(rare));
+            assert!(count > 0 || !expected, "{name}: never in {seeds} seeds");
         }
     }
 }
@@ -133,6 +147,7 @@ fn progress_while_links_stay_broken() {
                 parts.chaos_micros = 500_000;
                 // A slot that one disk has lost uses up a failure that these shapes need.
                 parts.weather.rot_permille = 0;
+                parts.weather.disks = DiskFaults::NONE;
                 parts.mode = Mode::Partial { shape, odd };
             });
             if let Err(violation) = simulate(swarm.as_ref().expect("the parts make sense")) {

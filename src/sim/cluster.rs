@@ -22,7 +22,7 @@ use crate::time::Instant;
 use super::cuts::Cuts;
 use super::disk::{Disk, Journal};
 use super::faults::Faults;
-use super::host::{DiskKind, Host, Settings};
+use super::host::{DiskKind, Host, Identity, Settings};
 use super::marks::Marks;
 use super::network::{Condition, Envelope, Payload};
 use super::oracle::{Broken, Oracle, broken, index_of};
@@ -68,6 +68,8 @@ pub(crate) struct Cluster {
     pub(crate) recorder: Option<Box<Recorder>>,
     /// The links that were cut when somebody looked last.
     pub(crate) seen_cuts: Vec<(usize, usize)>,
+    /// Hosts whose replicas have stopped by themselves since somebody last looked.
+    pub(crate) stopped: Vec<usize>,
 }
 
 impl Cluster {
@@ -82,7 +84,7 @@ impl Cluster {
         let ids: Vec<ReplicaId> = (1..=n as u32).map(ReplicaId).collect();
         let disk = |id: &ReplicaId| match settings.disk {
             DiskKind::Journal => Journal::boxed(cluster, *id, settings.seed),
-            DiskKind::Wal => WalDisk::boxed(cluster, *id, settings.seed),
+            DiskKind::Wal => WalDisk::boxed(cluster, *id, settings.seed, settings.formed),
         };
         let mut disks: Vec<Box<dyn Disk>> = ids.iter().map(disk).collect();
         let names = ids.iter().zip(disks.iter().map(|disk| disk.id()));
@@ -116,6 +118,9 @@ impl Cluster {
                 told_applied: Slot::ZERO,
                 unsynced: VecDeque::new(),
                 chosen: Slot::ZERO,
+                identity: Identity::Own,
+                given_up: false,
+                heard: std::vec![Incarnation(0); n],
             }
         };
         Self {
@@ -139,6 +144,7 @@ impl Cluster {
             may_halt: false,
             recorder: None,
             seen_cuts: Vec::new(),
+            stopped: Vec::new(),
         }
     }
 
@@ -170,26 +176,17 @@ impl Cluster {
         if self.is_up(at) {
             return Ok(());
         }
+        if !self.may_start(at) {
+            return Ok(());
+        }
         self.begin(0, at);
         self.hosts[at].forget_time();
         let now = self.local(at);
-        let host = &mut self.hosts[at];
-        let recovered = match host.disk.open() {
+        let recovered = match self.hosts[at].disk.open() {
             Ok(recovered) => recovered,
-            Err(error) => return broken("START", format!("the log of {} fails: {error}", at + 1)),
+            Err(error) => return self.on_start_refused(at, &error),
         };
-        host.peer = recovered.me;
-        let unsynced = host.unsynced.len();
-        let kept: Vec<_> = host.unsynced.drain(..).filter(|r| r.0 <= recovered.last).collect();
-        let lost = &recovered.faulty;
-        self.marks.faulty += lost.iter().map(|run| run.slots.len()).sum::<u64>();
-        self.marks.holes += recovered.holes.iter().map(|hole| hole.len()).sum::<u64>();
-        self.marks.lost_records += (unsynced - kept.len()) as u64;
-        for (lsn, record, chosen) in kept {
-            self.durable(at, lsn, &record, chosen)?;
-        }
-        self.oracle.on_crash(at, recovered.last);
-        self.oracle.on_recovered(at, &recovered)?;
+        self.on_recovered(at, &recovered)?;
         self.line(at, || format!("starts, {:?}", recovered.me.incarnation));
         let (replica, incarnation) = (recovered.me.replica, recovered.me.incarnation);
         self.happens(|| Happened::Started { replica, incarnation });
@@ -219,18 +216,26 @@ impl Cluster {
         self.faults.crashes += 1;
         self.trace.add(luck);
         self.line(at, || String::from("crashes"));
+        self.put_down(at);
+        self.hosts[at].disk.crash(luck);
+    }
+
+    /// The host's replica is no more; what its clients wait for stays unknown.
+    pub(crate) fn put_down(&mut self, at: usize) {
+        if !self.is_up(at) {
+            return;
+        }
         self.happens_crashed(at);
         let host = &mut self.hosts[at];
-        host.replica = None;
-        (host.wake, host.prepared) = (None, None);
-        host.disk.crash(luck);
+        (host.replica, host.wake, host.prepared) = (None, None, None);
         self.marks.stopped += self.service.stop(host.peer);
     }
 
     /// A record on the disk of a host that is down goes bad. Only one host of a cluster of at least
     /// three may rot: what two have lost can be lost for good.
     pub(crate) fn rot(&mut self, at: usize, luck: u64) {
-        if self.is_up(at) || self.hosts.len() < 3 || *self.rotten.get_or_insert(at) != at {
+        let lost = self.hosts.iter().any(|host| host.identity != Identity::Own);
+        if self.is_up(at) || lost || self.hosts.len() < 3 || *self.rotten.get_or_insert(at) != at {
             return;
         }
         self.begin(6, at);
@@ -238,7 +243,8 @@ impl Cluster {
         self.trace.add(luck);
         self.line(at, || String::from("rots"));
         self.happens(|| Happened::Rotted { replica: ReplicaId(at as u32 + 1) });
-        // What only this disk knows to be chosen is lost with the mark that says so.
+        // What only this disk knows to be chosen is lost with the mark that says so: whoever asks
+        // for it hears that it is settled, and nobody has it.
         let known = self.oracle.mark_of_others(at);
         self.hosts[at].disk.rot(luck, known);
     }
@@ -291,6 +297,7 @@ impl Cluster {
         self.begin(2, to);
         let now = self.local(to);
         self.oracle.on_deliver(from, to, &message);
+        self.hear(to, from);
         self.line(to, || format!("<- {}: {}", from.replica, text::message(&message)));
         if let Some(replica) = &mut self.hosts[to].replica {
             replica.handle_message(now, from, message);
@@ -351,7 +358,8 @@ impl Cluster {
     ) -> Result<Result<(CommandId, usize), ProposeError>, Broken> {
         let now = self.local(at);
         let host = &mut self.hosts[at];
-        let Some(replica) = host.replica.as_mut().filter(|_| !host.frozen) else {
+        let able = host.is_sound() && !host.frozen;
+        let Some(replica) = host.replica.as_mut().filter(|_| able) else {
             return Ok(Err(ProposeError::Halted));
         };
         let proposed = replica.propose(now, &command);
@@ -378,21 +386,32 @@ impl Cluster {
         Ok(Ok((id, operation)))
     }
 
-    /// Begins a sync on a host, if one is due.
-    pub(crate) fn start_sync(&mut self, at: usize) -> bool {
-        let starts = self.is_up(at) && self.hosts[at].disk.start_sync();
-        if starts {
-            self.happens(|| Happened::SyncBegan { replica: ReplicaId(at as u32 + 1) });
+    /// Begins a sync on a host, if one is due and may run: says by which number it ends.
+    pub(crate) fn start_sync(&mut self, at: usize) -> Result<Option<u64>, Broken> {
+        if !self.is_up(at) {
+            return Ok(None);
         }
-        starts
+        match self.hosts[at].disk.start_sync() {
+            Ok(number) => {
+                if number.is_some() {
+                    self.happens(|| Happened::SyncBegan { replica: ReplicaId(at as u32 + 1) });
+                }
+                Ok(number)
+            }
+            Err(error) => self.on_log_failed(at, &error).map(|()| None),
+        }
     }
 
-    /// Ends the sync that runs on a host.
-    pub(crate) fn finish_sync(&mut self, at: usize) -> Result<(), Broken> {
+    /// Ends a sync that runs on a host: the one of that number, or the one that began first.
+    pub(crate) fn finish_sync(&mut self, at: usize, number: Option<u64>) -> Result<(), Broken> {
         if !self.is_up(at) {
             return Ok(());
         }
-        let Some(upto) = self.hosts[at].disk.finish_sync() else { return Ok(()) };
+        let upto = match self.hosts[at].disk.finish_sync(number) {
+            Ok(Some(upto)) => upto,
+            Ok(None) => return Ok(()),
+            Err(error) => return self.on_log_failed(at, &error),
+        };
         self.begin(5, at);
         self.trace.add(upto);
         self.line(at, || format!("has synced {upto}"));
@@ -411,8 +430,8 @@ impl Cluster {
 
     /// Begins and ends a sync on a host.
     pub(crate) fn sync(&mut self, at: usize) -> Result<(), Broken> {
-        self.start_sync(at);
-        self.finish_sync(at)
+        self.start_sync(at)?;
+        self.finish_sync(at, None)
     }
 
     /// Reports everything that was handed to a host's state machine as applied.
@@ -462,7 +481,8 @@ impl Cluster {
 
     /// Whether every host that is up is formed.
     pub(crate) fn is_formed(&self) -> bool {
-        let mut up = self.hosts.iter().filter_map(|host| host.replica.as_ref());
+        let sound = self.hosts.iter().filter(|host| host.is_sound());
+        let mut up = sound.filter_map(|host| host.replica.as_ref());
         up.all(|replica| replica.status().role != Role::Forming)
     }
 
@@ -497,15 +517,17 @@ impl Cluster {
 
     /// CONV: all state machines have applied the same, and everything that was reported chosen.
     pub(crate) fn conv_all_equal(&self) -> Result<(), Broken> {
-        let first = &self.hosts[0].machine;
-        for (at, host) in self.hosts.iter().enumerate() {
+        let mut sound = self.hosts.iter().enumerate().filter(|(_, host)| host.is_sound());
+        let Some((one, Host { machine: first, .. })) = sound.next() else { return Ok(()) };
+        for (at, host) in sound {
             if host.machine != *first {
                 return broken(
                     "CONV",
                     format!(
-                        "{} has applied {} slots, 1 has applied {}",
+                        "{} has applied {} slots, {} has applied {}",
                         at + 1,
                         host.machine.len(),
+                        one + 1,
                         first.len()
                     ),
                 );
@@ -516,7 +538,7 @@ impl Cluster {
 
     /// FATE: at rest, every command that a living replica took in has its fate.
     pub(crate) fn all_fates_known(&self) -> Result<(), Broken> {
-        for host in &self.hosts {
+        for host in self.hosts.iter().filter(|host| host.is_sound()) {
             self.oracle.fate_known_at_rest(host.peer.replica, host.peer.incarnation)?;
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
-use std::string::String;
 use std::vec::Vec;
 
 use crate::ballot::Ballot;
@@ -11,34 +10,41 @@ use crate::membership::{ClusterId, DiskId, Incarnation, Peer, ReplicaId};
 use crate::record::{Lsn, Record, Recovered};
 use crate::replay::Replay;
 use crate::slot::Slot;
+use crate::wal::WalError;
 
-/// What a simulated host asks of its log.
+use super::wal_disk::WalDisk;
+
+/// What a simulated host asks of its log. Errors are those of the real log; the simplest one has
+/// none.
 pub(crate) trait Disk {
     /// The disk's name.
     fn id(&self) -> DiskId;
     /// Writes and syncs these records into an empty log that no replica uses yet.
     fn install(&mut self, records: &[Record]);
     /// Appends the next record.
-    fn append(&mut self, lsn: Lsn, record: &Record, chosen: Slot);
-    /// Begins to sync everything that was appended; false if all of it is synced, or if a sync
-    /// runs already.
-    fn start_sync(&mut self) -> bool;
-    /// Ends the sync that runs, if one does: the durable low-water mark.
-    fn finish_sync(&mut self) -> Option<Lsn>;
+    fn append(&mut self, lsn: Lsn, record: &Record, chosen: Slot) -> Result<(), WalError>;
+    /// Begins to sync everything that was appended, and says by which number the sync ends; `None`
+    /// if all of it is synced, or if as many syncs run as may.
+    fn start_sync(&mut self) -> Result<Option<u64>, WalError>;
+    /// Ends the sync of that number, or the one that began first: the durable low-water mark.
+    /// `None` if there is no such sync.
+    fn finish_sync(&mut self, number: Option<u64>) -> Result<Option<Lsn>, WalError>;
     /// The power fails. `luck` decides how much of what was not synced is kept.
     fn crash(&mut self, luck: u64);
-    /// A durable record goes bad, in the one of its copies that holds the entry: the next start
-    /// knows that a slot was lost, but not what it held. `luck` chooses one of the newest records
-    /// that hold an entry, of a slot below `known` or not below the log's own chosen mark. Does
-    /// nothing if there is none.
-    fn rot(&mut self, luck: u64, known: Slot);
+    /// The process ends; the machine goes on.
+    fn kill(&mut self);
+    /// Something on the disk goes bad that the log promises to survive: at the most, the next start
+    /// knows that a slot was lost, but not what it held. `luck` chooses. What is lost is about
+    /// slots below `known`, or not below the log's own chosen mark. False if nothing was found.
+    fn rot(&mut self, luck: u64, known: Slot) -> bool;
     /// Opens the log again: the next incarnation begins.
-    ///
-    /// # Errors
-    /// Why the log refuses to start.
-    fn open(&mut self) -> Result<Recovered, String>;
+    fn open(&mut self) -> Result<Recovered, WalError>;
     /// The entry of a slot below the chosen mark, with the ballot that is stored with it.
-    fn read(&self, slot: Slot) -> Option<(Ballot, Entry)>;
+    fn read(&self, slot: Slot) -> Result<Option<(Ballot, Entry)>, WalError>;
+    /// The same for the eyes of an oracle: no fault strikes it.
+    fn look(&self, slot: Slot) -> Option<(Ballot, Entry)>;
+    /// The real log, if it is one.
+    fn wal(&mut self) -> Option<&mut WalDisk>;
     /// A copy of the log as it is, if this kind of log can be copied.
     fn copy(&self) -> Option<Box<dyn Disk>> {
         None
@@ -114,22 +120,24 @@ impl Disk for Journal {
         self.durable = self.records.len();
     }
 
-    fn append(&mut self, lsn: Lsn, record: &Record, chosen: Slot) {
+    fn append(&mut self, lsn: Lsn, record: &Record, chosen: Slot) -> Result<(), WalError> {
         assert_eq!(lsn.0, self.records.len() as u64 + 1, "records come in order, without a gap");
         self.push(record.clone(), chosen);
+        Ok(())
     }
 
-    fn start_sync(&mut self) -> bool {
-        let starts = self.syncing.is_none() && self.durable < self.records.len();
-        if starts {
-            self.syncing = Some(self.records.len());
+    fn start_sync(&mut self) -> Result<Option<u64>, WalError> {
+        if self.syncing.is_some() || self.durable >= self.records.len() {
+            return Ok(None);
         }
-        starts
+        self.syncing = Some(self.records.len());
+        Ok(Some(self.records.len() as u64))
     }
 
-    fn finish_sync(&mut self) -> Option<Lsn> {
-        self.durable = self.syncing.take()?;
-        Some(Lsn(self.durable as u64))
+    fn finish_sync(&mut self, number: Option<u64>) -> Result<Option<Lsn>, WalError> {
+        let ends = self.syncing.take_if(|upto| number.is_none_or(|number| number == *upto as u64));
+        self.durable = ends.unwrap_or(self.durable);
+        Ok(ends.map(|upto| Lsn(upto as u64)))
     }
 
     fn crash(&mut self, luck: u64) {
@@ -145,7 +153,12 @@ impl Disk for Journal {
         }
     }
 
-    fn rot(&mut self, luck: u64, known: Slot) {
+    /// Everything that was written is lost but what was synced, as if the power had failed.
+    fn kill(&mut self) {
+        self.crash(0);
+    }
+
+    fn rot(&mut self, luck: u64, known: Slot) -> bool {
         let kept = &self.records[..self.durable];
         let own = kept.iter().map(|(_, chosen)| *chosen).max().unwrap_or_default();
         let may = |slot| slot < known || slot >= own;
@@ -156,9 +169,10 @@ impl Disk for Journal {
         if count > 0 {
             self.rotten.insert(held[held.len() - 1 - (luck % count) as usize]);
         }
+        count > 0
     }
 
-    fn open(&mut self) -> Result<Recovered, String> {
+    fn open(&mut self) -> Result<Recovered, WalError> {
         self.me.incarnation = self.me.incarnation.next(0);
         let mut replay = Replay::default();
         for (index, (record, chosen)) in self.records.iter().enumerate() {
@@ -180,7 +194,11 @@ impl Disk for Journal {
         Ok(Recovered { last, ..replay.finish(self.cluster, self.me) })
     }
 
-    fn read(&self, slot: Slot) -> Option<(Ballot, Entry)> {
+    fn read(&self, slot: Slot) -> Result<Option<(Ballot, Entry)>, WalError> {
+        Ok(self.look(slot))
+    }
+
+    fn look(&self, slot: Slot) -> Option<(Ballot, Entry)> {
         let whole = |index: &&usize| !self.rotten.contains(*index);
         let chosen = self.chosen.get(&slot).filter(whole);
         let index = chosen.or_else(|| self.accepted.get(&slot).filter(whole))?;
@@ -194,5 +212,9 @@ impl Disk for Journal {
 
     fn copy(&self) -> Option<Box<dyn Disk>> {
         Some(Box::new(self.clone()))
+    }
+
+    fn wal(&mut self) -> Option<&mut WalDisk> {
+        None
     }
 }

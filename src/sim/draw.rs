@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::membership::ReplicaId;
 use crate::slot::ALPHA;
 
+use super::disk_faults::DiskFaults;
 use super::host::{DiskKind, Settings};
 use super::network::{Link, LinkFaults, Links, Tail};
 use super::partial::Shape;
@@ -85,6 +86,7 @@ pub(super) fn chaos(seed: u64) -> Parts {
     draw_links(&mut parts, 2);
     draw_strangers(&mut parts, 3);
     draw_crashes(&mut parts, 2);
+    draw_disks(&mut parts, 2);
     draw_cuts(&mut parts, 2);
     draw_clocks(&mut parts, 3);
     if Draw::new(seed, "crowd").one_in(16) {
@@ -116,6 +118,7 @@ fn network(seed: u64) -> Parts {
 fn disks(seed: u64) -> Parts {
     let mut parts = base(seed);
     draw_crashes(&mut parts, 1);
+    draw_disks(&mut parts, 1);
     draw_mode(&mut parts, false);
     parts
 }
@@ -230,6 +233,13 @@ fn draw_crashes(parts: &mut Parts, cases: u64) {
     weather.rot_permille = if draw.one_in(3) { 500 } else { 0 };
 }
 
+fn draw_disks(parts: &mut Parts, cases: u64) {
+    let mut draw = Draw::new(parts.settings.seed, "disks");
+    if draw.one_in(cases) {
+        parts.weather.disks = DiskFaults::from_random(parts.settings.disk, |n| draw.below(n));
+    }
+}
+
 fn draw_cuts(parts: &mut Parts, cases: u64) {
     let mut draw = Draw::new(parts.settings.seed, "cuts");
     let weather = &mut parts.weather;
@@ -256,7 +266,10 @@ fn draw_mode(parts: &mut Parts, storms: bool) {
     parts.mode = match draw.below(16) {
         0..=3 => Mode::HealCore,
         // A slot that one disk has lost uses up a failure that these shapes need.
-        4 if shape.leaves_a_quorum(parts.settings.replicas) && parts.weather.rot_permille == 0 => {
+        4 if shape.leaves_a_quorum(parts.settings.replicas)
+            && parts.weather.rot_permille == 0
+            && !parts.weather.disks.lose_directories() =>
+        {
             Mode::Partial { shape, odd }
         }
         5 if storms => {
@@ -289,6 +302,7 @@ fn crowd(parts: &mut Parts) {
     (config.pipeline_slots, config.batch_bytes, config.apply_slots) = (ALPHA, 1, 64);
     let weather = &mut parts.weather;
     weather.links.single.clear();
+    weather.disks = DiskFaults::NONE;
     weather.links.usual.loss_permille = 300;
     (weather.links.usual.delay_micros, weather.links.usual.jitter_micros) = (10_000, 20_000);
     weather.propose_every_micros = Some(150);

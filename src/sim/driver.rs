@@ -23,6 +23,7 @@ pub(super) enum Happening {
     SyncEnds {
         at: usize,
         starts: u64,
+        number: u64,
     },
     Applies {
         at: usize,
@@ -57,6 +58,10 @@ pub(super) enum Happening {
         at: usize,
         freeze: u64,
     },
+    DiskStrike,
+    Room {
+        at: usize,
+    },
 }
 
 impl Happening {
@@ -77,7 +82,9 @@ impl Happening {
             | Self::Stranger
             | Self::Foreign
             | Self::Jump
-            | Self::Freeze => false,
+            | Self::Freeze
+            | Self::DiskStrike
+            | Self::Room { .. } => false,
         }
     }
 }
@@ -105,6 +112,8 @@ pub(crate) struct Driver {
     pub(super) cuts: u64,
     pub(super) swizzle: Swizzle,
     pub(super) freezer: Freezer,
+    /// Until when no sync of each disk ends.
+    pub(super) stalled: Vec<u64>,
     /// Another cluster on the same network.
     pub(super) neighbour: Option<Box<Self>>,
 }
@@ -129,6 +138,7 @@ impl Driver {
             cuts: 0,
             swizzle: Swizzle::default(),
             freezer: Freezer::new(n),
+            stalled: std::vec![0; n],
             neighbour: None,
         }
     }
@@ -136,6 +146,11 @@ impl Driver {
     /// A number below `below`, at least 0.
     pub(crate) fn below(&mut self, below: u64) -> u64 {
         self.random.rand_range(0..below.max(1))
+    }
+
+    /// Something to choose by.
+    pub(super) fn luck(&mut self) -> u64 {
+        self.random.rand_u64()
     }
 
     /// The cluster, and numbers as [`Driver::below`] gives them.
@@ -172,6 +187,7 @@ impl Driver {
             (weather.foreign_every_micros, Happening::Foreign),
             (weather.jump_every_micros, Happening::Jump),
             (weather.freeze_every_micros, Happening::Freeze),
+            (weather.disks.strike_every_micros, Happening::DiskStrike),
         ];
         for (every, what) in plans {
             if let Some(every) = every {
@@ -189,20 +205,19 @@ impl Driver {
         self.starts[at] += 1;
         self.applying[at] = false;
         self.cluster.start(at)?;
-        self.collect();
-        Ok(())
+        self.collect()
     }
 
     /// Sends what is under way in `pool` on its way, as if it was sent now.
-    pub(crate) fn take_over(&mut self, pool: Vec<Envelope>) {
+    pub(crate) fn take_over(&mut self, pool: Vec<Envelope>) -> Result<(), Broken> {
         self.cluster.outbox.extend(pool);
-        self.collect();
+        self.collect()
     }
 
     /// Lets this much time pass.
     pub(crate) fn run_for(&mut self, micros: u64) -> Result<(), Broken> {
         let end = self.cluster.now_micros + micros;
-        self.collect();
+        self.collect()?;
         loop {
             let queued = self.queue.first_key_value().map(|(key, _)| key.0);
             let wake = (0..self.starts.len()).filter_map(|at| Some((self.wakes(at)?, at))).min();
@@ -219,7 +234,7 @@ impl Driver {
                 }
                 _ => break,
             }
-            self.collect();
+            self.collect()?;
         }
         self.cluster.now_micros = end;
         Ok(())
@@ -245,8 +260,12 @@ impl Driver {
         let Some(what) = self.keep_for_thaw(what) else { return Ok(()) };
         match what {
             Happening::Arrives(envelope) => self.cluster.deliver(&envelope),
-            Happening::SyncEnds { at, starts } if starts == self.starts[at] => {
-                self.cluster.finish_sync(at)
+            Happening::SyncEnds { at, .. } if self.stalled[at] > self.cluster.now_micros => {
+                self.at(self.stalled[at] - self.cluster.now_micros, what);
+                Ok(())
+            }
+            Happening::SyncEnds { at, starts, number } if starts == self.starts[at] => {
+                self.cluster.finish_sync(at, Some(number))
             }
             Happening::SyncEnds { .. } => Ok(()),
             Happening::Applies { at } => {
@@ -268,6 +287,10 @@ impl Driver {
             }
             Happening::Thaw { at, freeze } => {
                 self.thaw_if(at, freeze);
+                Ok(())
+            }
+            Happening::Room { at } => {
+                self.make_room(at);
                 Ok(())
             }
             fault => self.strike(fault),
@@ -307,6 +330,10 @@ impl Driver {
                 self.again(self.weather.freeze_every_micros, Happening::Freeze);
                 self.freeze_one();
             }
+            Happening::DiskStrike => {
+                self.again(self.weather.disks.strike_every_micros, Happening::DiskStrike);
+                self.strike_disk()?;
+            }
             other => unreachable!("{other:?} is no fault that comes again"),
         }
         Ok(())
@@ -336,22 +363,42 @@ impl Driver {
     }
 
     /// Puts what was sent under way, and begins the syncs and applications that are due.
-    fn collect(&mut self) {
+    fn collect(&mut self) -> Result<(), Broken> {
         self.cluster.happens_cut();
         let sent = core::mem::take(&mut self.cluster.outbox);
         for envelope in sent {
             self.post(envelope);
         }
         for at in 0..self.starts.len() {
-            if self.cluster.start_sync(at) {
-                let takes = self.spread(self.weather.sync_micros);
+            while let Some(number) = self.cluster.start_sync(at)? {
+                let takes = self.sync_takes(at);
                 let starts = self.starts[at];
-                self.at(takes, Happening::SyncEnds { at, starts });
+                self.at(takes, Happening::SyncEnds { at, starts, number });
             }
             if self.cluster.slow_machines && !self.applying[at] && self.cluster.has_to_apply(at) {
                 self.applying[at] = true;
                 let takes = self.spread(self.weather.apply_micros);
                 self.at(takes, Happening::Applies { at });
+            }
+        }
+        for at in core::mem::take(&mut self.cluster.stopped) {
+            self.starts[at] += 1;
+            self.plan_start(at);
+        }
+        Ok(())
+    }
+
+    /// What runs of syncs ends soon, however slow its disk was.
+    pub(super) fn end_syncs_soon(&mut self) {
+        let (least, more) = self.weather.sync_micros;
+        let usual = self.cluster.now_micros + least + more;
+        let late = |(key, what): (&(u64, u64), &Happening)| {
+            (key.0 > usual && matches!(what, Happening::SyncEnds { .. })).then_some(*key)
+        };
+        let late: Vec<(u64, u64)> = self.queue.iter().filter_map(late).collect();
+        for key in late {
+            if let Some(what) = self.queue.remove(&key) {
+                self.queue.insert((usual, key.1), what);
             }
         }
     }

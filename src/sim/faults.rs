@@ -39,7 +39,21 @@ counts! {
         crashes,
         /// All replicas lost their power at once.
         crashes_of_all,
-        /// A record on a disk went bad.
+        /// Something on a disk went bad.
         rotten_records,
+        /// A sync of a disk was made to fail.
+        failing_syncs,
+        /// Some call of a disk was made to fail.
+        failing_calls,
+        /// A disk was full for a while.
+        crowded_disks,
+        /// A disk stood still for a while.
+        stalls,
+        /// Another directory lay in the place of a host's own.
+        misfits,
+        /// A directory was lost, and an empty one lay in its place.
+        wipes,
+        /// A directory was lost, and an older copy lay in its place.
+        roll_backs,
     }
 }

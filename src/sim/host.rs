@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use crate::config::Config;
 use crate::fragment::Courier;
-use crate::membership::Peer;
+use crate::membership::{Incarnation, Peer};
 use crate::record::{Lsn, Record};
 use crate::replica::Replica;
 use crate::slot::Slot;
@@ -44,6 +44,18 @@ pub struct Settings {
     pub seed: u64,
 }
 
+/// Whose a host's directory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The replica's own, with everything that it must not forget.
+    #[default]
+    Own,
+    /// A new one under the old name: it must never vote.
+    Wiped,
+    /// An older copy: it must never vote.
+    RolledBack,
+}
+
 /// One replica with its disk, its clock and its state machine.
 pub(crate) struct Host {
     pub(crate) replica: Option<Replica>,
@@ -73,4 +85,17 @@ pub(crate) struct Host {
     pub(crate) unsynced: VecDeque<(Lsn, Record, Slot)>,
     /// The chosen mark that the replica showed last.
     pub(crate) chosen: Slot,
+    /// Whose its directory is.
+    pub(crate) identity: Identity,
+    /// It is not started any more: its directory was refused for good.
+    pub(crate) given_up: bool,
+    /// The latest start of each replica that the replica has heard in this life.
+    pub(crate) heard: Vec<Incarnation>,
+}
+
+impl Host {
+    /// Whether the host counts among those that the cluster can have back.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.identity == Identity::Own && !self.given_up
+    }
 }

@@ -23,8 +23,13 @@ impl Driver {
     pub(super) fn repair(&mut self) -> Result<(), Broken> {
         self.set_weather(Weather::FAIR);
         self.cluster.happens(|| Happened::Repaired);
+        self.repair_disks();
         self.cluster.cuts.heal();
-        (0..self.starts.len()).try_for_each(|at| self.repair_one(at))
+        // Whoever has lost its directory must be refused, and is, if it starts: after the others,
+        // who may have to know better than it does.
+        let mut order: Vec<usize> = (0..self.starts.len()).collect();
+        order.sort_by_key(|at| !self.cluster.hosts[*at].is_sound());
+        order.into_iter().try_for_each(|at| self.repair_one(at))
     }
 
     /// One replica is up, goes on, and has a clock that does so, too.
@@ -75,7 +80,8 @@ impl Driver {
     }
 
     fn all_applied(&self, upto: Slot) -> bool {
-        self.cluster.hosts.iter().all(|host| host.machine.len() as u64 >= upto.0)
+        let mut sound = self.cluster.hosts.iter().filter(|host| host.is_sound());
+        sound.all(|host| host.machine.len() as u64 >= upto.0)
     }
 
     /// After a while of rest all state machines are equal, and every command has its fate.
@@ -87,6 +93,7 @@ impl Driver {
         if self.cluster.leading > led {
             return broken("LIVE", format!("{} elections at rest", self.cluster.leading - led));
         }
+        self.cluster.lost_are_refused()?;
         self.cluster.conv_all_equal()?;
         self.rested = true;
         self.cluster.all_fates_known()

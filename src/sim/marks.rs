@@ -77,5 +77,47 @@ counts! {
         given_up,
         /// A client's command became unknown because its replica stopped.
         stopped,
+        /// A start sealed off what was being written when the power failed.
+        torn_tails,
+        /// A segment was begun while a sync ran.
+        rolled_in_sync,
+        /// A start named records that were damaged.
+        rot_found,
+        /// A start mended a damaged copy of the superblock, where the promise lies.
+        superblocks_mended,
+        /// A log stopped for good after a failed sync or write, and its replica with it.
+        poisoned_logs,
+        /// A log found no room, and its replica stopped.
+        full_disks,
+        /// A log failed in another way, and its replica stopped.
+        failed_calls,
+        /// A start failed because the disk did.
+        failed_starts,
+        /// A start was refused: the directory was another replica's.
+        refused_other_replica,
+        /// A start was refused: the directory was another cluster's.
+        refused_other_cluster,
+        /// A start was refused: the superblock was of a later version.
+        refused_newer_format,
+        /// A start was refused: there was no superblock.
+        refused_no_superblock,
+        /// A start was refused: neither copy of the superblock held.
+        refused_superblock_rot,
+        /// A start was refused: the superblock was an older copy.
+        refused_rolled_back,
+        /// A start was refused: a segment was missing.
+        refused_segment_missing,
+        /// A start was refused: neither copy of a segment's header held.
+        refused_segment_rot,
+        /// A start was refused: a segment lay under another's name.
+        refused_misdirected,
+        /// A start was refused: a segment was another replica's.
+        refused_foreign_segment,
+        /// A start was refused: damage may have hidden a promise.
+        refused_promise_lost,
+        /// A wiped replica was refused by its peers.
+        wiped_refused,
+        /// A replica on an older copy of its directory was refused by its peers.
+        rolled_back_refused,
     }
 }

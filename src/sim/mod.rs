@@ -55,9 +55,11 @@ mod clients;
 mod clocks;
 mod cluster;
 mod counts;
+mod crash_points;
 mod cuts;
 mod damage;
 mod disk;
+mod disk_faults;
 mod draw;
 mod driver;
 mod economy;
@@ -67,6 +69,7 @@ mod history;
 mod host;
 mod life;
 mod marks;
+mod misfit;
 mod neighbours;
 mod network;
 mod oracle;
@@ -80,13 +83,17 @@ mod record;
 mod reduction;
 mod registers;
 mod restart;
+mod rot;
+mod scenarios;
 mod schedule;
 mod script;
 mod senseless;
 mod service;
 mod shrink;
 mod simulation;
+mod stops;
 mod strangers;
+mod strikes;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -96,6 +103,8 @@ mod wal_disk;
 mod weather;
 
 pub use clients::Clients;
+pub use crash_points::{CrashPoint, Death, crash_points, play_crash_point};
+pub use disk_faults::{DiskFaults, DiskFaultsError};
 pub use faults::Faults;
 pub use history::{History, HistoryError, Operation, Outcome};
 pub use host::{DiskKind, Settings};
@@ -106,6 +115,7 @@ pub use random::Random;
 pub use record::{Happened, Loss, Occurrence, Recording, record, record_fault_free};
 pub use reduction::{Hardship, NoHardship, Reduction};
 pub use registers::{RegisterCommand, RegisterKind, Registers};
+pub use scenarios::Scenario;
 pub use schedule::{Ending, Schedule, Step, play};
 pub use script::{Performance, Script, ScriptError};
 pub use senseless::Senseless;
@@ -134,9 +144,9 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`, `STAND`, `LIAR`, `HALT`,
-    /// `START`, `SEND`, `PANIC`, `REPRO`; of state machines and their clients `LIN`, `EXO`,
-    /// `ANSWER`, `STATE`, `RULE`.
+    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`, `STAND`, `DISK`, `LOST`,
+    /// `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`; of state machines and their clients
+    /// `LIN`, `EXO`, `ANSWER`, `STATE`, `RULE`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,

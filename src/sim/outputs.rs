@@ -62,13 +62,9 @@ impl Cluster {
             }
             Output::SendEntries { to, slots } => self.send_entries(at, to, slots),
             Output::Chosen { slot, entry } => self.hand_to_machine(at, slot, &entry),
-            Output::ApplyFromLog { slots } => slots.iter().try_for_each(|slot| {
-                self.marks.applied_from_log += 1;
-                let Some((_, entry)) = self.hosts[at].disk.read(slot) else {
-                    return broken("I8", format!("{} cannot read {slot} in its log", at + 1));
-                };
-                self.hand_to_machine(at, slot, &entry)
-            }),
+            Output::ApplyFromLog { slots } => {
+                slots.iter().try_for_each(|slot| self.apply_from_log(at, slot))
+            }
             Output::Fate { commands, fate } => {
                 self.trace.add(fate);
                 match fate {
@@ -89,10 +85,13 @@ impl Cluster {
     fn persist(&mut self, at: usize, lsn: Lsn, record: Record, chosen: Slot) -> Result<(), Broken> {
         self.trace.add((lsn, &record, chosen));
         self.line(at, || format!("writes {lsn} {}, mark {chosen}", text::record(&record)));
+        if let Err(error) = self.hosts[at].disk.append(lsn, &record, chosen) {
+            return self.on_log_failed(at, &error);
+        }
         let host = &mut self.hosts[at];
-        host.disk.append(lsn, &record, chosen);
+        self.marks.rolled_in_sync += host.disk.wal().map_or(0, |wal| wal.take_rolls());
         self.marks.learned += u64::from(matches!(record, Record::Chosen { .. }));
-        self.oracle.on_persist(at, &record, chosen, |slot| host.disk.read(slot))?;
+        self.oracle.on_persist(at, &record, chosen, |slot| host.disk.look(slot))?;
         host.unsynced.push_back((lsn, record, chosen));
         Ok(())
     }
@@ -158,7 +157,12 @@ impl Cluster {
     fn send_entries(&mut self, at: usize, to: ReplicaId, slots: Slots) -> Result<(), Broken> {
         let mark = self.hosts[at].chosen;
         for slot in slots.iter().take(PAGE_ENTRIES as usize) {
-            let Some((ballot, entry)) = self.hosts[at].disk.read(slot) else {
+            let read = match self.hosts[at].disk.read(slot) {
+                Ok(read) => read,
+                // As `Node` does: the peer asks somebody else.
+                Err(error) => return self.excuse(at, &error),
+            };
+            let Some((ballot, entry)) = read else {
                 if self.rotten == Some(at) {
                     continue;
                 }
@@ -168,6 +172,18 @@ impl Cluster {
             self.send(at, to, Message::Chosen(Chosen { slot, ballot, entry, chosen }))?;
         }
         Ok(())
+    }
+
+    fn apply_from_log(&mut self, at: usize, slot: Slot) -> Result<(), Broken> {
+        if !self.is_up(at) {
+            return Ok(());
+        }
+        self.marks.applied_from_log += 1;
+        match self.hosts[at].disk.read(slot) {
+            Ok(Some((_, entry))) => self.hand_to_machine(at, slot, &entry),
+            Ok(None) => broken("I8", format!("{} cannot read {slot} in its log", at + 1)),
+            Err(error) => self.on_log_failed(at, &error),
+        }
     }
 
     fn hand_to_machine(&mut self, at: usize, slot: Slot, entry: &Entry) -> Result<(), Broken> {
@@ -188,9 +204,7 @@ impl Cluster {
             Event::PeerMisbehaved { .. } => {
                 return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
             }
-            Event::Halted { .. } if !self.may_halt => {
-                return broken("HALT", format!("{} stops: {event:?}", at + 1));
-            }
+            Event::Halted { reason } if !self.may_halt => return self.on_halted(at, reason),
             Event::PersistedTooFar { .. } => {
                 return broken("SEND", format!("{} refuses a true mark: {event:?}", at + 1));
             }

@@ -72,10 +72,12 @@ fn choose(driver: &mut Driver) -> Vec<usize> {
     let n = driver.starts.len();
     let mut order: Vec<usize> = (0..n).collect();
     driver.shuffle(&mut order);
+    // Whose directory was refused for good is in none.
+    order.retain(|at| driver.cluster.hosts[*at].is_sound());
     let rotten = driver.cluster.rotten;
     order.sort_by_key(|at| Some(*at) == rotten);
-    let quorum = n / 2 + 1;
-    let size = quorum + driver.below((n - quorum + 1) as u64) as usize;
+    let (quorum, sound) = (n / 2 + 1, order.len());
+    let size = quorum + driver.below((sound + 1).saturating_sub(quorum) as u64) as usize;
     order.truncate(size);
     order.sort_unstable();
     order
@@ -96,6 +98,7 @@ fn wreck_the_others(driver: &mut Driver, core: &[usize], parts: &Parts) -> Resul
     let links = Links { single, ..Links::NONE };
     let propose_every_micros = Some(PROPOSE_EVERY_MICROS);
     driver.set_weather(Weather { links, propose_every_micros, ..Weather::FAIR });
+    driver.repair_disks();
     driver.cluster.cuts.heal();
     core.iter().try_for_each(|at| driver.repair_one(*at))?;
     let others: Vec<usize> = (0..n).filter(|at| !core.contains(at)).collect();
@@ -116,8 +119,8 @@ fn wreck_the_others(driver: &mut Driver, core: &[usize], parts: &Parts) -> Resul
             Wreck::CutOff => cuts.split(1 << at),
             Wreck::Mute => cuts.mute(*at),
             Wreck::Deaf => cuts.deafen(*at),
-            Wreck::Flapping => {}
-            Wreck::Frozen => driver.freeze(*at),
+            Wreck::Frozen if driver.cluster.is_up(*at) => driver.freeze(*at),
+            Wreck::Flapping | Wreck::Frozen => {}
         }
     }
     let named = |(at, wreck): &(usize, Wreck)| format!("{} {wreck:?}", at + 1);
@@ -128,8 +131,10 @@ fn wreck_the_others(driver: &mut Driver, core: &[usize], parts: &Parts) -> Resul
 /// CONV: the machines of the core have applied the same, and everything that was reported chosen.
 fn conv_core_equal(driver: &Driver, core: &[usize], what: &str) -> Result<(), Broken> {
     let hosts = &driver.cluster.hosts;
+    // A start of the last of them may have been refused: the disk that rots was not needed.
+    let core: Vec<usize> = core.iter().copied().filter(|at| hosts[*at].is_sound()).collect();
     let first = &hosts[core[0]].machine;
-    for at in core {
+    for at in &core {
         if hosts[*at].machine != *first {
             let (most, least) = (first.len(), hosts[*at].machine.len());
             return broken(

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::membership::ReplicaId;
 
+use super::disk_faults::Strike;
 use super::host::DiskKind;
 use super::network::{LinkFaults, Tail};
 use super::senseless::Senseless;
@@ -27,6 +28,16 @@ pub enum Hardship {
     PowerCuts,
     /// Disks rot.
     Rot,
+    /// Calls of disks fail.
+    FailingDisks,
+    /// Disks are full.
+    FullDisks,
+    /// Disks stand still.
+    Stalls,
+    /// Other directories lie where a host's own should.
+    Misfits,
+    /// Directories are wiped, or older copies are put back.
+    LostDirectories,
     /// Links are cut.
     Cuts,
     /// Links that are cut come and go.
@@ -75,10 +86,15 @@ pub enum Hardship {
 
 impl Hardship {
     /// Every one; what matters most to a reader of a run comes first.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::Crashes,
         Self::PowerCuts,
         Self::Rot,
+        Self::FailingDisks,
+        Self::FullDisks,
+        Self::Stalls,
+        Self::Misfits,
+        Self::LostDirectories,
         Self::Cuts,
         Self::Flaps,
         Self::Swizzles,
@@ -110,6 +126,11 @@ impl Hardship {
             Self::Crashes => "crashes",
             Self::PowerCuts => "power-cuts",
             Self::Rot => "rot",
+            Self::FailingDisks => "failing-disks",
+            Self::FullDisks => "full-disks",
+            Self::Stalls => "stalls",
+            Self::Misfits => "misfits",
+            Self::LostDirectories => "lost-directories",
             Self::Cuts => "cuts",
             Self::Flaps => "flaps",
             Self::Swizzles => "swizzles",
@@ -142,6 +163,13 @@ impl Hardship {
             Self::Crashes => weather.crash_every_micros = None,
             Self::PowerCuts => weather.crash_all_every_micros = None,
             Self::Rot => weather.rot_permille = 0,
+            Self::FailingDisks => {
+                weather.disks.spare(&[Strike::SyncFails, Strike::CallFails]);
+            }
+            Self::FullDisks => weather.disks.spare(&[Strike::Full]),
+            Self::Stalls => weather.disks.spare(&[Strike::Stall]),
+            Self::Misfits => weather.disks.spare(&[Strike::Misfit]),
+            Self::LostDirectories => weather.disks.spare(&[Strike::Wipe, Strike::RollBack]),
             Self::Cuts => weather.cut_every_micros = None,
             Self::Flaps => weather.flap_permille = 0,
             Self::Swizzles => weather.swizzle_permille = 0,
@@ -158,6 +186,7 @@ impl Hardship {
             }
             Self::SlowDisks => {
                 weather.sync_micros = weather.sync_micros.min(Weather::FAIR.sync_micros);
+                weather.disks.slow_times = 1;
             }
             Self::SlowMachines => settings.slow_machines = false,
             Self::Frames => {
@@ -165,7 +194,10 @@ impl Hardship {
                 // Nothing else reaches another cluster.
                 weather.foreign_every_micros = None;
             }
-            Self::Wal => settings.disk = DiskKind::Journal,
+            Self::Wal => {
+                settings.disk = DiskKind::Journal;
+                weather.disks.spare(&Strike::OF_WAL);
+            }
             Self::Forming => settings.formed = true,
             Self::Loss
             | Self::Duplicates

@@ -222,8 +222,8 @@ impl Player<'_> {
                 }
             }
         }
-        (0..self.replicas()).try_for_each(|at| self.driver.cluster.finish_sync(at))?;
-        self.driver.take_over(self.pool.into());
+        (0..self.replicas()).try_for_each(|at| self.driver.cluster.finish_sync(at, None))?;
+        self.driver.take_over(self.pool.into())?;
         self.driver.heal_and_prove_life()
     }
 
@@ -295,8 +295,7 @@ impl Player<'_> {
             Step::Propose { replica, bytes } => self.propose(replica, usize::from(bytes)),
             Step::Sync { replica } => self.driver.cluster.sync(self.one(replica)),
             Step::StartSync { replica } => {
-                self.driver.cluster.start_sync(self.one(replica));
-                Ok(())
+                self.driver.cluster.start_sync(self.one(replica)).map(|_| ())
             }
             Step::Apply { replica } => self.driver.cluster.apply(self.one(replica)),
             Step::Crash { replica, keep } => {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::membership::{MEMBERS_MAX, ReplicaId};
 
+use super::disk_faults::DiskFaultsError;
 use super::draw::PROFILES;
 use super::host::Settings;
 use super::network::{LinkFaults, Links, Tail};
@@ -51,6 +52,15 @@ pub enum Senseless {
         /// How many replicas there are.
         replicas: usize,
     },
+    /// The faults of the disks make no sense.
+    #[error("the faults of the disks: {0}")]
+    Disks(#[from] DiskFaultsError),
+    /// A directory may be lost for good where every replica is needed.
+    #[error("with links of the shape {shape:?} no directory may be lost: wipes, roll_backs")]
+    Lost {
+        /// The shape.
+        shape: Shape,
+    },
     /// Frames of another cluster go astray, but messages do not travel as frames.
     #[error("frames of another cluster arrive only where frame_bytes_max is set")]
     Unframed,
@@ -81,6 +91,7 @@ fn within(part: &'static str, value: u64, least: u64, most: u64) -> Result<(), S
 pub(super) fn check(parts: &Parts) -> Result<(), Senseless> {
     check_settings(&parts.settings)?;
     check_weather(&parts.weather)?;
+    parts.weather.disks.clone().checked(parts.settings.disk)?;
     check_links(&parts.weather.links, parts.settings.replicas)?;
     within("chaos_micros", parts.chaos_micros, 1, HOUR_MICROS)?;
     within("drift_millionths", parts.drift_millionths, 0, 999_999)?;
@@ -95,6 +106,9 @@ pub(super) fn check(parts: &Parts) -> Result<(), Senseless> {
     match parts.mode {
         Mode::Partial { shape, .. } if !shape.leaves_a_quorum(parts.settings.replicas) => {
             Err(Senseless::Shape { shape, replicas: parts.settings.replicas })
+        }
+        Mode::Partial { shape, .. } if parts.weather.disks.lose_directories() => {
+            Err(Senseless::Lost { shape })
         }
         _ => Ok(()),
     }

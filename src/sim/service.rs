@@ -104,8 +104,9 @@ pub(crate) trait Service: Any {
     fn standing(&self, operation: usize) -> Standing;
     /// The client waits no longer.
     fn give_up(&mut self, operation: usize);
-    /// Judges the whole history. `rested`: whether all hosts have applied all that is chosen.
-    fn finish(&self, rested: bool) -> Result<(), Broken>;
+    /// Judges the whole history. `rested` says which hosts have applied all that is chosen, if the
+    /// cluster came to rest.
+    fn finish(&self, rested: Option<&[bool]>) -> Result<(), Broken>;
     /// How many operations there are, and how many of them were answered.
     fn operations(&self) -> (u64, u64);
 }
@@ -326,9 +327,9 @@ where
     }
 
     /// DUR: every machine has applied every command that any machine ever applied.
-    fn nothing_is_lost(&self) -> Result<(), Broken> {
+    fn nothing_is_lost(&self, rested: &[bool]) -> Result<(), Broken> {
         let placed = self.operations.iter().filter(|operation| operation.place.is_some()).count();
-        for (at, host) in self.hosts.iter().enumerate() {
+        for (at, host) in self.hosts.iter().enumerate().filter(|(at, _)| rested[*at]) {
             if host.commands != placed {
                 return broken(
                     "DUR",
@@ -340,8 +341,8 @@ where
     }
 
     /// STATE: every machine is as one that applied the log's commands one by one.
-    fn as_replayed(&self, replayed: &M) -> Result<(), Broken> {
-        for (at, host) in self.hosts.iter().enumerate() {
+    fn as_replayed(&self, replayed: &M, rested: &[bool]) -> Result<(), Broken> {
+        for (at, host) in self.hosts.iter().enumerate().filter(|(at, _)| rested[*at]) {
             let differs = self.plan.equal.is_some_and(|equal| !equal(&host.machine, replayed))
                 || self.plan.digest.as_ref().is_some_and(|d| d(&host.machine) != d(replayed));
             if differs {
@@ -452,15 +453,15 @@ where
         self.known[operation].given_up = true;
     }
 
-    fn finish(&self, rested: bool) -> Result<(), Broken> {
-        self.fates_are_true(rested)?;
+    fn finish(&self, rested: Option<&[bool]>) -> Result<(), Broken> {
+        self.fates_are_true(rested.is_some())?;
         let replayed = match self.history().check((self.plan.machine)()) {
             Ok(replayed) => replayed,
             Err(error) => return broken(invariant_of(&error), format!("{error}")),
         };
-        if rested {
-            self.nothing_is_lost()?;
-            self.as_replayed(&replayed)?;
+        if let Some(rested) = rested {
+            self.nothing_is_lost(rested)?;
+            self.as_replayed(&replayed, rested)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! say.
 
 mod claims;
+mod disks;
 mod network;
 mod strangers;
 mod swarm;
@@ -129,19 +130,20 @@ fn accepted(slot: u64, round: u64) -> Record {
 fn a_crash_keeps_what_is_durable_and_a_prefix_of_the_rest() {
     for luck in 0..6 {
         let mut journal = journal();
-        (1..=2).for_each(|n| journal.append(Lsn(n), &accepted(n, 1), Slot::ZERO));
-        assert!(journal.start_sync());
-        assert!(!journal.start_sync(), "one sync at a time");
-        journal.append(Lsn(3), &accepted(3, 1), Slot::ZERO);
-        assert_eq!(journal.finish_sync(), Some(Lsn(2)));
-        journal.append(Lsn(4), &accepted(4, 1), Slot::ZERO);
+        (1..=2).for_each(|n| journal.append(Lsn(n), &accepted(n, 1), Slot::ZERO).unwrap());
+        let number = journal.start_sync().unwrap();
+        assert!(number.is_some());
+        assert_eq!(journal.start_sync().unwrap(), None, "one sync at a time");
+        journal.append(Lsn(3), &accepted(3, 1), Slot::ZERO).unwrap();
+        assert_eq!(journal.finish_sync(number).unwrap(), Some(Lsn(2)));
+        journal.append(Lsn(4), &accepted(4, 1), Slot::ZERO).unwrap();
         journal.crash(luck);
-        assert_eq!(journal.finish_sync(), None);
+        assert_eq!(journal.finish_sync(None).unwrap(), None);
         let recovered = journal.open().unwrap();
         assert_eq!(recovered.last, Lsn(2 + luck % 3));
         assert_eq!(recovered.accepted.len() as u64, 2 + luck % 3);
         assert_eq!(recovered.me.incarnation.count(), 1);
-        assert_eq!(journal.read(Slot(4)).is_some(), luck % 3 == 2);
+        assert_eq!(journal.look(Slot(4)).is_some(), luck % 3 == 2);
     }
 }
 
@@ -149,12 +151,12 @@ fn a_crash_keeps_what_is_durable_and_a_prefix_of_the_rest() {
 fn a_learned_record_outranks_accepted_ones() {
     let mut journal = journal();
     let learned = Ballot { round: 3, replica: ReplicaId(1) };
-    journal.append(Lsn(1), &accepted(0, 1), Slot::ZERO);
+    journal.append(Lsn(1), &accepted(0, 1), Slot::ZERO).unwrap();
     let record = Record::Chosen { slot: Slot(0), ballot: learned, entry: Entry::Noop };
-    journal.append(Lsn(2), &record, Slot::ZERO);
-    journal.append(Lsn(3), &accepted(0, 9), Slot(1));
-    assert_eq!(journal.read(Slot(0)), Some((learned, Entry::Noop)));
-    assert_eq!(journal.read(Slot(1)), None);
+    journal.append(Lsn(2), &record, Slot::ZERO).unwrap();
+    journal.append(Lsn(3), &accepted(0, 9), Slot(1)).unwrap();
+    assert_eq!(journal.look(Slot(0)), Some((learned, Entry::Noop)));
+    assert_eq!(journal.look(Slot(1)), None);
 }
 
 #[test]

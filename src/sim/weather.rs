@@ -1,5 +1,6 @@
 //! How the world around the replicas behaves.
 
+use super::disk_faults::DiskFaults;
 use super::network::Links;
 
 /// How the world around the replicas behaves. Times in microseconds, chances in thousandths.
@@ -17,8 +18,10 @@ pub struct Weather {
     pub crash_all_every_micros: Option<u64>,
     /// For how long a crashed replica stays down, at the most.
     pub down_micros: u64,
-    /// How many of a thousand crashes make a record of the one rotting disk go bad.
+    /// How many of a thousand crashes make something on the one rotting disk go bad.
     pub rot_permille: u32,
+    /// How disks and directories go wrong.
+    pub disks: DiskFaults,
     /// How often links are cut, if ever: between two sides, in one direction, around a hub, in a
     /// chain or a ring, or so that the only replica with a quorum is one that was away.
     pub cut_every_micros: Option<u64>,
@@ -64,6 +67,7 @@ impl Weather {
         crash_all_every_micros: None,
         down_micros: 0,
         rot_permille: 0,
+        disks: DiskFaults::NONE,
         cut_every_micros: None,
         cut_micros: 0,
         flap_permille: 0,

@@ -36,6 +36,13 @@ impl Life {
     }
 }
 
+impl Life {
+    /// Whether it is formed by its disk.
+    pub(super) fn formed(&self) -> bool {
+        self.formed
+    }
+}
+
 impl Oracle {
     /// The replica was made as a member of a formed cluster.
     pub(crate) fn on_installed(&mut self, at: usize, members: &[Member]) {

@@ -20,7 +20,7 @@ use std::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::{CommandId, Entry, Place};
-use crate::membership::{Incarnation, ReplicaId};
+use crate::membership::{Incarnation, Peer, ReplicaId};
 use crate::message::Promise;
 use crate::output::Fate;
 use crate::record::{Lsn, Record, Recovered};
@@ -90,6 +90,8 @@ struct Image {
     next_apply: Slot,
     /// How it formed, and its starts.
     life: lives::Life,
+    /// Its disk is not what it was: what it says and does from now on is not the replica's.
+    lost: bool,
 }
 
 /// Everything that the oracles know.
@@ -112,6 +114,8 @@ pub(crate) struct Oracle {
     places: BTreeMap<CommandId, Place>,
     /// How many commands were reported chosen.
     acknowledged: u64,
+    /// The lives of replicas whose disks are not what they were: nobody may count their votes.
+    lost_lives: BTreeSet<Peer>,
     /// Fingerprints of the messages that were framed, with their senders and receivers.
     framed: BTreeSet<u64>,
 }
@@ -138,6 +142,7 @@ impl Oracle {
             commands: BTreeMap::new(),
             places: BTreeMap::new(),
             acknowledged: 0,
+            lost_lives: BTreeSet::new(),
             framed: BTreeSet::new(),
         }
     }
@@ -159,7 +164,8 @@ impl Oracle {
 
     /// The highest chosen mark that is durable on another disk.
     pub(crate) fn mark_of_others(&self, at: usize) -> Slot {
-        let others = self.images.iter().enumerate().filter(|(by, _)| *by != at);
+        let others = self.images.iter().enumerate();
+        let others = others.filter(|(by, image)| *by != at && !image.lost);
         others.map(|(_, image)| image.marked).max().unwrap_or_default()
     }
 
@@ -172,6 +178,9 @@ impl Oracle {
         chosen: Slot,
         read: impl Fn(Slot) -> Option<(Ballot, Entry)>,
     ) -> Result<(), Broken> {
+        if self.images[at].lost {
+            return Ok(());
+        }
         if let Record::Accepted { slot, ballot, entry } = record {
             self.i3_accepts_at_its_promise(at, *slot, *ballot)?;
             if index_of(ballot.replica) == at {
@@ -205,6 +214,9 @@ impl Oracle {
     ) -> Result<(), Broken> {
         let image = &mut self.images[at];
         image.durable = lsn;
+        if image.lost {
+            return Ok(());
+        }
         image.marked = image.marked.max(chosen);
         self.note_formed(at, record);
         let image = &mut self.images[at];
@@ -236,6 +248,21 @@ impl Oracle {
     pub(crate) fn on_other_disk(&mut self, at: usize) {
         let life = self.images[at].life.on_other_disk();
         self.images[at] = Image { life, ..Image::default() };
+    }
+
+    /// A replica starts on a disk that is not what it was. What it told by then stays true of the
+    /// replica; what it tells from now on is not to be believed, and a vote that is counted shows
+    /// as a proposal on too few Promises (I5) or as a slot that is not chosen (I6).
+    pub(crate) fn on_lost_start(&mut self, at: usize, me: Peer, last: Lsn) {
+        self.on_crash(at, last);
+        self.images[at].lost = true;
+        self.lost_lives.insert(me);
+    }
+
+    /// Whether every other replica is formed by its disk.
+    pub(crate) fn others_are_formed(&self, at: usize) -> bool {
+        let others = self.images.iter().enumerate().filter(|(by, _)| *by != at);
+        others.into_iter().all(|(_, image)| image.life.formed())
     }
 
     /// A replica starts with this.

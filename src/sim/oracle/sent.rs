@@ -33,6 +33,9 @@ impl Oracle {
         message: &Message,
     ) -> Result<(), Broken> {
         let at = index_of(from.replica);
+        if self.images[at].lost {
+            return Ok(());
+        }
         self.life_is_true(from, to, message)?;
         self.true_mark(message.name(), at, message.chosen().unwrap_or_default())?;
         match message {
@@ -102,6 +105,7 @@ impl Oracle {
     pub(crate) fn on_deliver(&mut self, from: Peer, to: usize, message: &Message) {
         if let Message::Promise(promise) = message
             && index_of(promise.ballot.replica) == to
+            && !self.lost_lives.contains(&from)
         {
             let pages = self.promises.entry(promise.ballot).or_default();
             let pages = pages.entry(index_of(from.replica)).or_default();

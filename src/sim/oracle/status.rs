@@ -29,6 +29,9 @@ impl Oracle {
         status: &Status,
         config: &Config,
     ) -> Result<(), Broken> {
+        if self.images[at].lost {
+            return self.bounded(at, status, config);
+        }
         self.i1_promise_never_falls(at, status)?;
         self.i8_marks_in_order(at, status)?;
         self.i8_marks_never_fall(at, status)?;

@@ -107,7 +107,7 @@ fn messages_are_followed_from_their_senders_to_their_ends() {
 
 #[test]
 fn slots_are_applied_in_order_after_they_are_chosen() {
-    let recording = record(&short(2));
+    let recording = record(&short(3));
     let (mut chosen, mut applied) = (BTreeSet::new(), BTreeMap::new());
     for one in &recording.occurrences {
         match one.what {

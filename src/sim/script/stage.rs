@@ -319,10 +319,10 @@ impl Stage {
         let all = self.everybody().filter(|i| at.is_none_or(|at| at == *i));
         for i in all {
             if part != SyncPart::End {
-                self.driver.cluster.start_sync(i);
+                self.driver.cluster.start_sync(i)?;
             }
             if part != SyncPart::Begin {
-                self.driver.cluster.finish_sync(i)?;
+                self.driver.cluster.finish_sync(i, None)?;
             }
         }
         Ok(())
@@ -404,7 +404,7 @@ impl Stage {
         let mut left = micros;
         while left > 0 {
             self.gather();
-            self.driver.take_over(take(&mut self.pool));
+            self.driver.take_over(take(&mut self.pool))?;
             let part = every.min(left);
             self.driver.run_for(part)?;
             left -= part;
@@ -474,7 +474,7 @@ impl Stage {
                 let seed = self.settings.seed + (self.disks_made << 32);
                 let disk = match self.settings.disk {
                     DiskKind::Journal => Journal::boxed(cluster.cluster, replica, seed),
-                    DiskKind::Wal => WalDisk::boxed(cluster.cluster, replica, seed),
+                    DiskKind::Wal => WalDisk::boxed(cluster.cluster, replica, seed, true),
                 };
                 self.exchange(at, disk);
             }
@@ -537,7 +537,7 @@ impl Stage {
     fn heal(&mut self) -> Result<(), Failure> {
         self.only_events = true;
         self.sync(None, SyncPart::End)?;
-        self.driver.take_over(take(&mut self.pool));
+        self.driver.take_over(take(&mut self.pool))?;
         self.driver.heal_and_prove_life()?;
         Ok(())
     }

@@ -11,6 +11,9 @@ use crate::output::Fate;
 use crate::sim::oracle::Broken;
 use crate::slot::Slot;
 
+/// Every machine of these runs, and more.
+const RESTED: Option<&[bool]> = Some(&[true; 9]);
+
 /// Adds the length of each command, and answers the sum; in wrong ways if it is told to.
 #[derive(Clone, Default, PartialEq)]
 struct Sum {
@@ -140,7 +143,7 @@ fn a_sound_run_breaks_nothing_and_tells_its_clients() {
     let standing = |operation| run.service.standing(operation);
     assert_eq!(standing(1), Standing::Answered);
     assert_eq!(standing(2), Standing::Never(None));
-    run.service.finish(true).unwrap();
+    run.service.finish(RESTED).unwrap();
     assert_eq!(run.service.operations(), (4, 2));
     let history = run.service.history();
     let returned: Vec<_> = history.operations.iter().map(|one| one.returned).collect();
@@ -156,7 +159,7 @@ fn what_a_stopped_replica_took_in_stays_unknown() {
     run.both(0, &[0, 1]);
     assert_eq!(run.service.standing(1), Standing::Stopped);
     assert_eq!(run.service.operations(), (4, 0));
-    run.service.finish(true).unwrap();
+    run.service.finish(RESTED).unwrap();
 }
 
 #[test]
@@ -212,7 +215,7 @@ fn state_a_batch_is_not_its_commands_one_by_one() {
     let mut run = Run::of(|plan| plan.equal = Some(|one, other| one.hidden == other.hidden));
     run.service.hosts.iter_mut().for_each(|host| host.machine.wrong = Wrong::Batch);
     run.both(0, &[0]);
-    assert_eq!(name(run.service.finish(true)), "STATE");
+    assert_eq!(name(run.service.finish(RESTED)), "STATE");
 }
 
 #[test]
@@ -241,25 +244,25 @@ fn fate_is_not_what_the_machines_found() {
     let mut run = Run::new();
     run.fate(0, Fate::NotLeader { leader: None }).unwrap();
     run.both(0, &[0]);
-    assert_eq!(name(run.service.finish(false)), "FATE");
+    assert_eq!(name(run.service.finish(None)), "FATE");
     // Chosen elsewhere.
     let mut run = Run::new();
     run.both(0, &[0, 1]);
     run.service.fate(peer(1, 1), 0..2, chosen(0, 1)).unwrap();
-    assert_eq!(name(run.service.finish(false)), "FATE");
+    assert_eq!(name(run.service.finish(None)), "FATE");
     // Chosen, and nobody ever applies it: at rest only.
     let mut run = Run::new();
     run.fate(0, chosen(0, 0)).unwrap();
-    run.service.finish(false).unwrap();
-    assert_eq!(name(run.service.finish(true)), "FATE");
+    run.service.finish(None).unwrap();
+    assert_eq!(name(run.service.finish(RESTED)), "FATE");
 }
 
 #[test]
 fn dur_a_machine_lacks_what_another_has_applied() {
     let mut run = Run::new();
     run.apply(0, 0, &[0]).unwrap();
-    run.service.finish(false).unwrap();
-    assert_eq!(name(run.service.finish(true)), "DUR");
+    run.service.finish(None).unwrap();
+    assert_eq!(name(run.service.finish(RESTED)), "DUR");
 }
 
 #[test]
@@ -267,12 +270,12 @@ fn lin_a_client_hears_too_much() {
     let mut run = Run::new();
     run.both(0, &[0]);
     run.service.operations[0].outcome = super::Outcome::Answered(3);
-    assert_eq!(name(run.service.finish(true)), "LIN");
+    assert_eq!(name(run.service.finish(RESTED)), "LIN");
     let mut run = Run::new();
     run.both(0, &[1]);
     run.send();
     // Sent after the answer to 1, but before it in the log.
     run.service.operations[4].place = Some(Place { slot: Slot(0), index: 0 });
     run.service.operations[1].place = Some(Place { slot: Slot(1), index: 0 });
-    assert_eq!(name(run.service.finish(false)), "LIN");
+    assert_eq!(name(run.service.finish(None)), "LIN");
 }

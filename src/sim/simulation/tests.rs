@@ -5,7 +5,9 @@ use std::vec::Vec;
 use super::{COMMAND_BYTES_MAX, Simulation, digest, simulate_machine};
 use crate::entry::Place;
 use crate::machine::StateMachine;
-use crate::sim::{Mode, Outcome, Random, Registers, Shape, Swarm, simulate, simulate_fault_free};
+use crate::sim::{
+    DiskFaults, Mode, Outcome, Random, Registers, Shape, Swarm, simulate, simulate_fault_free,
+};
 
 /// Adds up bytes; the first byte of a command that is 200 or more is not to its taste.
 #[derive(Debug, Default, PartialEq, Hash)]
@@ -40,6 +42,7 @@ fn partial(seed: u64, shape: Shape) -> Swarm {
     let swarm = swarm(seed).with(|parts| {
         (parts.settings.replicas, parts.weather.rot_permille) = (5, 0);
         parts.weather.links.single.clear();
+        parts.weather.disks = DiskFaults::NONE;
         parts.mode = Mode::Partial { shape, odd: 1 };
     });
     swarm.unwrap()

@@ -47,7 +47,7 @@ fn waits_for_disk(message: &Message) -> bool {
 const WITHHELD_MAX: usize = 4096;
 
 /// Outputs in their order, messages that wait for the disk, and messages to oneself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbox {
     me: ReplicaId,
     /// The last record that was asked for.

@@ -12,7 +12,7 @@ use crate::slot::{Slot, Slots};
 use crate::time::Instant;
 
 /// One thing to do. Exhaustive on purpose: a new kind must break every driver at compile time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Output {
     /// Append the record to the log. Records come in the order of their numbers, without a gap.
@@ -105,7 +105,7 @@ pub enum Timer {
 }
 
 /// Something that happened inside a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
     /// The cluster is formed, with these members.
@@ -214,7 +214,7 @@ pub enum IgnoreReason {
 }
 
 /// Why a replica has stopped for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HaltReason {
     /// Two lists of members met while the cluster formed: a disk was wiped meanwhile. Nothing was

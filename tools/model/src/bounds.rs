@@ -82,10 +82,13 @@ pub(crate) struct Options {
 /// The instances that every change must pass.
 pub(crate) const CI: &[&[&str]] = &[
     &["--instance", "ballots", "--ballots", "3"],
+    &["--instance", "ballots", "--owners", "1,2,3,1"],
     &["--instance", "one-slot"],
+    &["--instance", "one-slot", "--crashes", "1", "--owners", "1,2", "--step-downs", "false"],
     &["--instance", "restarts"],
     &["--instance", "two-slots", "--learns", "false"],
     &["--instance", "five"],
+    &["--instance", "five", "--learns", "true", "--ballots", "1"],
     &["--instance", "rot"],
 ];
 

@@ -338,7 +338,7 @@ impl Cluster {
 
     /// Whether disks write at once.
     ///
-    /// They do when no crash can come any more: then a late sync is no more than late messages.
+    /// They do when no crash can come any more.
     fn syncs_at_once(&self, state: &State, action: Action) -> bool {
         let crashes = state.crashes + u8::from(matches!(action, Action::Crash { .. }));
         crashes >= self.bounds.crashes

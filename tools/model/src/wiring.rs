@@ -43,7 +43,7 @@ pub(crate) struct Rules {
     /// New commands are proposed below this slot.
     pub(crate) slots: Slot,
     /// Disks write at once. They do when no crash can come any more: then a late sync is no more
-    /// than late messages.
+    /// than late messages to others. Those to oneself, such as a leader's own vote, come first.
     pub(crate) syncs_at_once: bool,
     /// A leader has a command for each free slot at once.
     ///

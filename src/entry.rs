@@ -231,7 +231,11 @@ impl Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.commands().map(<[u8]>::escape_ascii)).finish()
+        let mut list = f.debug_list();
+        for command in self.commands() {
+            list.entry(&format_args!("\"{}\"", command.escape_ascii()));
+        }
+        list.finish()
     }
 }
 

@@ -338,6 +338,12 @@ fn a_batch_gives_back_its_commands_and_their_names() {
 }
 
 #[test]
+fn a_batch_shows_its_commands() {
+    let commands = [&b"set x"[..], b"\x00\""].map(|bytes| (command_id(1, 1, 1), bytes.to_vec()));
+    assert_eq!(format!("{:?}", batch_of(&commands)), r#"["set x", "\x00\""]"#);
+}
+
+#[test]
 fn commands_taken_in_one_after_the_other_share_a_run() {
     let id = |replica, sequence| (command_id(replica, 1, sequence), vec![]);
     let batch = batch_of(&[id(1, 5), id(1, 6), id(2, 7), id(1, 7), id(1, 9)]);

@@ -26,8 +26,8 @@ pub(crate) const REPLICAS_MAX: usize = 5;
 pub(crate) struct State {
     /// The replicas; in a smaller cluster the last one is repeated, and never turned.
     locals: [LocalRef; REPLICAS_MAX],
-    /// The messages that were sent, in the order of their numbers. Any of them may be delivered now,
-    /// again, later or never.
+    /// The messages that were sent, in the order of their numbers. Any of them may be delivered
+    /// now, again, later or never.
     network: Arc<[u32]>,
     /// What was proposed at each place: the numbers of entries, or 0.
     proposed: [u8; PLACES],

@@ -4,8 +4,10 @@
 #
 #   tools/model/mutants.sh [NAME ...]      all, or those named; prints a table
 #
-# A patch's first lines say what the bug is, and in which instance it must be found. Fails if a
-# patch no longer applies, if a bug is not found, or if the sources without a bug fail a claim.
+# A patch's first lines say what the bug is, and in which instance it must be found. Where they name
+# an instance for its harm too, the search goes on there past the fault itself, until two entries
+# are proposed or something is taken for chosen that is not. Fails if a patch no longer applies, if
+# a bug is not found, or if the sources without a bug fail a claim.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
@@ -40,35 +42,40 @@ build() {
     (cd "$scratch/tree" && RUSTFLAGS=-Awarnings cargo build --locked --quiet --release --manifest-path "$here/Cargo.toml")
 }
 
-check() {
-    # The words of the header's options are meant to be split.
-    # shellcheck disable=SC2046
-    "$target/release/synod-model" check --brief --shortest $(header Check "$1")
-}
+# Steps, states, seconds and the claim, of a search with these options.
+check() { "$target/release/synod-model" check --brief --shortest "$@" || true; }
 
-row() { printf '| `%s` | %s | `%s` | %s | %s | %s |\n' "$@"; }
+row() { printf '| `%s` | %s | `%s` | %s | %s | %s | %s |\n' "$@"; }
 
 failed=0
-echo "| bug | what | instance | steps | states | claim |"
-echo "|---|---|---|---|---|---|"
+echo "| bug | what | instance | steps | states | claim | steps to harm |"
+echo "|---|---|---|---|---|---|---|"
 for name in "${names[@]}"; do
     fresh
     if ! (cd "$scratch/tree" && patch --quiet -p1 <"$OLDPWD/$here/mutants/$name.patch"); then
-        row "$name" "the patch no longer applies" "-" "-" "-" "-"
+        row "$name" "the patch no longer applies" - - - - -
         failed=1
         continue
     fi
     build
-    line=$(check "$name" || true)
-    IFS=$'\t' read -r steps states _seconds claim <<<"$line"
-    row "$name" "$(header Bug "$name")" "$(header Check "$name")" "$steps" "$states" "$claim"
+    # The words of the headers are meant to be split.
+    read -r -a options <<<"$(header Check "$name")"
+    IFS=$'\t' read -r steps states _seconds claim <<<"$(check "${options[@]}")"
+    harm=-
+    read -r -a options <<<"$(header Harm "$name")"
+    if [ ${#options[@]} -gt 0 ]; then
+        IFS=$'\t' read -r harm _rest <<<"$(check --consequences "${options[@]}")"
+        [[ $harm =~ ^[0-9]+$ ]] || failed=1
+    fi
+    row "$name" "$(header Bug "$name")" "$(header Check "$name")" \
+        "$steps" "$states" "$claim" "$harm"
     [[ $steps =~ ^[0-9]+$ ]] || failed=1
 done
 
 # Without a bug the same instances must hold, or a find says nothing.
 fresh
 build
-for name in "${names[@]}"; do header Check "$name"; done | sort -u | while read -r options; do
+for name in "${names[@]}"; do header Check "$name" && header Harm "$name"; done | sort -u | while read -r options; do
     # shellcheck disable=SC2086
     "$target/release/synod-model" check --brief $options >"$scratch/line" && continue
     echo "without a bug, $options: $(cat "$scratch/line")"

@@ -33,8 +33,9 @@ fn broken_links(seed: u64) -> Result<Outcome, Senseless> {
         parts.settings.replicas = if seed % 4 == 3 { 3 } else { 5 };
         parts.weather.links.single.clear();
         parts.chaos_micros = 500_000;
-        // A slot that one disk has lost uses up a failure that these shapes need.
+        // A slot or a directory that is lost uses up a failure that these shapes need.
         parts.weather.rot_permille = 0;
+        (parts.weather.disks.wipes, parts.weather.disks.roll_backs) = (0, 0);
         let shape = Shape::ALL[seed as usize % Shape::ALL.len()];
         parts.mode = Mode::Partial { shape, odd: seed as usize };
     })?;

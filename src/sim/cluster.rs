@@ -514,33 +514,4 @@ impl Cluster {
         });
         lines.collect::<Vec<_>>().join("; ")
     }
-
-    /// CONV: all state machines have applied the same, and everything that was reported chosen.
-    pub(crate) fn conv_all_equal(&self) -> Result<(), Broken> {
-        let mut sound = self.hosts.iter().enumerate().filter(|(_, host)| host.is_sound());
-        let Some((one, Host { machine: first, .. })) = sound.next() else { return Ok(()) };
-        for (at, host) in sound {
-            if host.machine != *first {
-                return broken(
-                    "CONV",
-                    format!(
-                        "{} has applied {} slots, {} has applied {}",
-                        at + 1,
-                        host.machine.len(),
-                        one + 1,
-                        first.len()
-                    ),
-                );
-            }
-        }
-        self.oracle.dur_acknowledged_below(Slot(first.len() as u64))
-    }
-
-    /// FATE: at rest, every command that a living replica took in has its fate.
-    pub(crate) fn all_fates_known(&self) -> Result<(), Broken> {
-        for host in self.hosts.iter().filter(|host| host.is_sound()) {
-            self.oracle.fate_known_at_rest(host.peer.replica, host.peer.incarnation)?;
-        }
-        Ok(())
-    }
 }

@@ -95,6 +95,8 @@ impl Driver {
         }
         self.cluster.lost_are_refused()?;
         self.cluster.conv_all_equal()?;
+        self.cluster.rest_holds_nothing()?;
+        self.cluster.rest_has_one_leader()?;
         self.rested = true;
         self.cluster.all_fates_known()
     }

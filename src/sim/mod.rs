@@ -82,6 +82,7 @@ mod random;
 mod record;
 mod reduction;
 mod registers;
+mod rest;
 mod restart;
 mod rot;
 mod scenarios;
@@ -144,7 +145,7 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `NOFLAP`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`, `STAND`, `DISK`, `LOST`,
+    /// `LIVE`, `LEAD`, `REST`, `NOFLAP`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`, `STAND`, `DISK`, `LOST`,
     /// `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`; of state machines and their clients
     /// `LIN`, `EXO`, `ANSWER`, `STATE`, `RULE`.
     pub invariant: &'static str,

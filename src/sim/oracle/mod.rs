@@ -7,6 +7,7 @@
 
 pub(crate) mod chosen;
 mod fates;
+mod leading;
 mod lives;
 mod sent;
 mod status;

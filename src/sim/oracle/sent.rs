@@ -62,6 +62,7 @@ impl Oracle {
             Message::Heartbeat(heartbeat) => {
                 self.i2_ballot_has_one_owner(from, heartbeat.ballot)?;
                 self.i4_promise_is_durable(at, "Heartbeat", heartbeat.ballot)?;
+                self.lead_has_its_quorum(at, heartbeat.ballot)?;
                 self.tag_announcement_is_true(at, &heartbeat.announcement)
             }
             Message::Nack(nack) => self.nack_is_true(at, nack.ballot, nack.promised),

@@ -1,0 +1,63 @@
+//! Who leads, and who follows whom: by right, and no longer than that.
+
+use std::format;
+
+use crate::ballot::Ballot;
+use crate::replica::{Role, Status};
+
+use super::{Broken, Oracle, broken, index_of};
+
+impl Oracle {
+    /// LEAD: a replica leads, or tries to, at the very ballot that it has promised: a higher
+    /// promise ends it. Whom it follows has a ballot that is not below its promise.
+    pub(super) fn lead_by_its_own_promise(&self, at: usize, status: &Status) -> Result<(), Broken> {
+        let (promised, leader) = (status.promised, status.leader);
+        let mine = index_of(promised.replica) == at;
+        match status.role {
+            Role::Leading if leader != Some(promised) || !mine => broken(
+                "LEAD",
+                format!("{} leads at {leader:?}, and has promised {promised}", at + 1),
+            ),
+            Role::Leading => self.lead_has_its_quorum(at, promised),
+            Role::Preparing if !mine => {
+                broken("LEAD", format!("{} tries to lead, and has promised {promised}", at + 1))
+            }
+            Role::Following if leader.is_some_and(|leader| leader < promised) => broken(
+                "LEAD",
+                format!("{} follows {leader:?}, and has promised {promised}", at + 1),
+            ),
+            Role::Forming
+            | Role::Following
+            | Role::Canvassing
+            | Role::Preparing
+            | Role::Halted => Ok(()),
+        }
+    }
+
+    /// LEAD: whoever leads has heard Promises of its ballot from a quorum, its own among them.
+    pub(super) fn lead_has_its_quorum(&self, at: usize, ballot: Ballot) -> Result<(), Broken> {
+        let promises = self.promises.get(&ballot);
+        let others = promises.map_or(0, |by| by.keys().filter(|by| **by != at).count());
+        let own = usize::from(self.images[at].promised >= ballot);
+        if own + others < self.quorum {
+            return broken(
+                "LEAD",
+                format!("{} leads at {ballot} on {own} + {others} Promises", at + 1),
+            );
+        }
+        Ok(())
+    }
+
+    /// LEAD: commands wait only with a leader. Whoever gives up gives them back.
+    pub(super) fn lead_before_commands_wait(
+        &self,
+        at: usize,
+        status: &Status,
+    ) -> Result<(), Broken> {
+        let waits = status.queued_bytes > 0 || status.open_slots > 0;
+        if waits && status.role != Role::Leading {
+            return broken("LEAD", format!("{} does not lead, and holds {status:?}", at + 1));
+        }
+        Ok(())
+    }
+}

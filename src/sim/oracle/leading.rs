@@ -26,11 +26,9 @@ impl Oracle {
                 "LEAD",
                 format!("{} follows {leader:?}, and has promised {promised}", at + 1),
             ),
-            Role::Forming
-            | Role::Following
-            | Role::Canvassing
-            | Role::Preparing
-            | Role::Halted => Ok(()),
+            Role::Forming | Role::Following | Role::Canvassing | Role::Preparing | Role::Halted => {
+                Ok(())
+            }
         }
     }
 

@@ -36,9 +36,9 @@ impl Oracle {
         self.i8_marks_in_order(at, status)?;
         self.i8_marks_never_fall(at, status)?;
         self.true_mark("its status", at, status.chosen)?;
+        self.bounded(at, status, config)?;
         self.lead_by_its_own_promise(at, status)?;
         self.lead_before_commands_wait(at, status)?;
-        self.bounded(at, status, config)?;
         self.images[at].seen = Marks {
             promised: status.promised,
             chosen: status.chosen,

@@ -15,7 +15,7 @@ use crate::message::{
 };
 use crate::output::Fate;
 use crate::record::{Lsn, Record, Recovered};
-use crate::replica::{Replica, Status};
+use crate::replica::{Replica, Role, Status};
 use crate::slot::{Run, Slot, Slots};
 use crate::time::Instant;
 
@@ -557,4 +557,27 @@ fn status_marks_fall_or_run_ahead_or_grow_without_bound() {
     breaks("BOUND", judge(|s| s.open_slots = 257, |_| {}));
     breaks("BOUND", judge(|s| s.queued_bytes = usize::MAX, |_| {}));
     breaks("BOUND", judge(|s| s.unsynced_bytes = usize::MAX, |_| {}));
+}
+
+#[test]
+fn lead_somebody_leads_or_follows_or_waits_without_a_right_to() {
+    let config = Config::new((1..=3).map(ReplicaId));
+    let judge = |at: usize, role, leader, promised, queued_bytes| {
+        let mut oracle = History::led().oracle;
+        oracle.images[at].durable = Lsn(9);
+        let said = Status { role, leader, promised, queued_bytes, ..status() };
+        oracle.on_status(at, &said, &config)
+    };
+    let (low, mine, high) = (ballot(1, 1), ballot(2, 1), ballot(2, 2));
+    judge(0, Role::Leading, Some(low), low, 9).unwrap();
+    judge(1, Role::Following, Some(high), low, 0).unwrap();
+    judge(0, Role::Preparing, None, mine, 0).unwrap();
+    // It leads below its promise, at another's ballot, or without a quorum.
+    breaks("LEAD", judge(0, Role::Leading, Some(low), high, 0));
+    breaks("LEAD", judge(1, Role::Leading, Some(low), low, 0));
+    breaks("LEAD", judge(0, Role::Leading, Some(mine), mine, 0));
+    breaks("LEAD", judge(0, Role::Preparing, None, high, 0));
+    breaks("LEAD", judge(1, Role::Following, Some(low), high, 0));
+    breaks("LEAD", judge(1, Role::Following, Some(low), low, 9));
+    breaks("LEAD", History::led().oracle.lead_has_its_quorum(0, mine));
 }

@@ -94,6 +94,21 @@ fn conv_a_machine_has_applied_something_else() {
 }
 
 #[test]
+fn rest_somebody_waits_or_follows_nobody() {
+    let mut driver = led();
+    let (leader, _) = driver.cluster.leader().unwrap();
+    driver.run_for(100_000).unwrap();
+    driver.cluster.rest_holds_nothing().unwrap();
+    driver.cluster.rest_has_one_leader().unwrap();
+    driver.cluster.propose(leader, 10).unwrap().unwrap();
+    breaks("REST", driver.cluster.rest_holds_nothing());
+    // A minority that hears nothing gives up its leader after a while.
+    driver.cluster.cuts.deafen((leader + 1) % 3);
+    driver.run_for(400_000).unwrap();
+    breaks("REST", driver.cluster.rest_has_one_leader());
+}
+
+#[test]
 fn halt_send_and_liar_are_read_off_the_events() {
     let mut cluster = led().cluster;
     let upto = Lsn(9);

@@ -18,6 +18,8 @@ mod profile;
 mod progress;
 #[path = "../examples/simulate/run.rs"]
 mod run;
+#[path = "../examples/simulate/script.rs"]
+mod script;
 #[path = "../examples/simulate/seeds.rs"]
 mod seeds;
 #[path = "../examples/simulate/single.rs"]
@@ -281,4 +283,31 @@ fn a_window_in_which_nothing_happens_is_refused() {
     let args = ["--seed", "3", "--chaos-ms", "100", "--from-ms", "99999", "--to-ms", "100000"];
     let (code, out, picture) = draws(&args, &Judge::REAL);
     assert_eq!((code, out.as_str(), picture.as_str()), (2, "", ""));
+}
+
+#[test]
+fn a_play_is_shown_with_what_it_causes_or_the_line_where_it_goes_wrong() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let play = |text: &str| {
+        let file = directory.path().join("a.play");
+        fs::write(&file, text).expect("written");
+        let (code, out) = simulates(&["--script", &file.to_string_lossy()], &Judge::REAL);
+        (code, out.replace(&*file.to_string_lossy(), "a.play"))
+    };
+    let begin = "cluster 3\nquietly elect 1\npropose 1 x\n";
+    let (code, out) = play(&format!("{begin}deliver 1->2 accept\nexpect slot 0 open\n"));
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("\n    2 <- 1: Accept 1.1 s0 [x]"), "{out}");
+    assert!(last_line(&out).starts_with("clean: a.play, 0 slots chosen, trace hash "), "{out}");
+    let (code, out) = play(&format!("{begin}expect slot 0 x\n"));
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("\npropose 1 x\n    "), "{out}");
+    assert!(last_line(&out).starts_with("FAILED: a.play, line 4: "), "{out}");
+    // What cannot be read or done is a mistake of the caller's: a line on standard error.
+    for bad in ["cluster 3\nfrobnicate\n", "propose 1 x\n", "", "cluster 3\ndeliver 1->9\n"] {
+        assert_eq!(play(bad), (2, String::new()), "{bad:?}");
+    }
+    let missing = directory.path().join("none").to_string_lossy().into_owned();
+    assert_eq!(simulates(&["--script", &missing], &Judge::REAL).0, 2);
+    assert_eq!(simulates(&["--script", "a", "--seed", "4"], &Judge::REAL).0, 2);
 }

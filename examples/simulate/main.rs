@@ -12,6 +12,7 @@
 //! - `seeds.rs`: many seeds on several threads, with their results in order.
 //! - `failure.rs`: a failing seed is made small, and told with the command that repeats it.
 //! - `single.rs`: one seed, with its trace and its picture.
+//! - `script.rs`: a play, with what its commands cause.
 //! - `draw/`: the picture: `window.rs` says which part of the run, `scene.rs` what there is in it,
 //!   `axis.rs` and `labels.rs` where it stands and what is written beside it, `picture.rs` puts it
 //!   together.
@@ -24,6 +25,7 @@ mod options;
 mod profile;
 mod progress;
 mod run;
+mod script;
 mod seeds;
 mod single;
 

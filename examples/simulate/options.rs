@@ -38,6 +38,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S",
           conflicts_with_all = ["seeds", "first_seed", "jobs", "keep_going"])]
     pub(crate) seed: Option<u64>,
+    /// Run a play instead: a single situation as text, such as those of tests/plays. Prints it with
+    /// what each of its commands causes.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["seed", "seeds", "first_seed", "jobs", "keep_going", "profile",
+                                "shrink_tries", "replicas", "without", "chaos_ms", "commands",
+                                "odds", "luck", "trace", "draw"])]
+    pub(crate) script: Option<PathBuf>,
     /// What a seed stands for: some of all kinds of faults, or those of one kind; a name that is
     /// none lists them all.
     #[arg(long, value_name = "NAME", default_value = profile::USUAL, value_parser = profile_named)]

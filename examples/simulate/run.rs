@@ -7,6 +7,7 @@ use crate::failure;
 use crate::options::{self, Options};
 use crate::profile::{self, Judge};
 use crate::progress::{Progress, tell};
+use crate::script;
 use crate::seeds::{self, Totals};
 use crate::single;
 
@@ -21,9 +22,10 @@ pub(crate) fn run(
         Ok(options) => options,
         Err(code) => return code,
     };
-    let clean = match options.seed {
-        Some(seed) => single::run(&options, seed, judge, out),
-        None => many(&options, judge, out),
+    let clean = match (&options.script, options.seed) {
+        (Some(file), _) => script::run(file, out),
+        (None, Some(seed)) => single::run(&options, seed, judge, out),
+        (None, None) => many(&options, judge, out),
     };
     match clean {
         Ok(true) => 0,

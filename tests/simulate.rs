@@ -311,3 +311,14 @@ fn a_play_is_shown_with_what_it_causes_or_the_line_where_it_goes_wrong() {
     assert_eq!(simulates(&["--script", &missing], &Judge::REAL).0, 2);
     assert_eq!(simulates(&["--script", "a", "--seed", "4"], &Judge::REAL).0, 2);
 }
+
+#[test]
+fn a_mark_that_never_came_up_fails_a_run_that_wants_all() {
+    let few = ["--seeds", "2", "--chaos-ms", "50"];
+    let (code, out) = simulates(&few, &Judge::REAL);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("never came up: ") && last_line(&out).starts_with("clean: "), "{out}");
+    let (code, out) = simulates(&[&few[..], &["--every-mark"]].concat(), &Judge::REAL);
+    assert_eq!(code, 1, "{out}");
+    assert!(last_line(&out).starts_with("FAILED: some marks never came up in 2 seeds"), "{out}");
+}

@@ -23,7 +23,7 @@ const CHAOS_MILLIS_MAX: u64 = 3_600_000;
 /// every machine. The first seed that breaks a claim is made small (fewer kinds of faults, a
 /// shorter chaos, fewer replicas, fewer commands) and told with the command that repeats it.
 ///
-/// Exit code: 0 if every seed is clean; 1 if one is not; 2 for a bad option or file.
+/// Exit code: 0 if every seed is clean; 1 if one is not, or a mark that is wanted never came up; 2 for a bad option or file.
 #[derive(Debug, Parser)]
 #[command(name = "simulate")]
 pub(crate) struct Options {
@@ -41,8 +41,8 @@ pub(crate) struct Options {
     /// Run a play instead: a single situation as text, such as those of tests/plays. Prints it with
     /// what each of its commands causes.
     #[arg(long, value_name = "FILE",
-          conflicts_with_all = ["seed", "seeds", "first_seed", "jobs", "keep_going", "profile",
-                                "shrink_tries", "replicas", "without", "chaos_ms", "commands",
+          conflicts_with_all = ["seed", "seeds", "first_seed", "jobs", "keep_going",
+                                "every_mark", "profile", "shrink_tries", "replicas", "without", "chaos_ms", "commands",
                                 "odds", "luck", "trace", "draw"])]
     pub(crate) script: Option<PathBuf>,
     /// What a seed stands for: some of all kinds of faults, or those of one kind; a name that is
@@ -56,6 +56,9 @@ pub(crate) struct Options {
     /// Go on after a seed that is not clean.
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Fail unless everything came up that the tests must reach.
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) every_mark: bool,
     /// The most runs that making a failing seed small may take; 0 leaves it as it is.
     #[arg(long, value_name = "N", default_value_t = 300)]
     pub(crate) shrink_tries: u64,

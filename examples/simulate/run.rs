@@ -51,7 +51,8 @@ fn many(options: &Options, judge: &Judge, out: &mut dyn Write) -> Result<bool, S
         Ok((judge.run)(profile, &swarm))
     };
     let progress = Progress::new(plan.count);
-    let (mut totals, mut senseless) = (Totals::default(), None);
+    let mut totals = Totals { every_mark: options.every_mark, ..Totals::default() };
+    let mut senseless = None;
     seeds::run(&plan, &one, |outcome| {
         let result = match &outcome.result {
             Ok(result) => result,
@@ -76,5 +77,5 @@ fn many(options: &Options, judge: &Judge, out: &mut dyn Write) -> Result<bool, S
         say(out, &never);
     }
     say(out, &totals.to_string());
-    Ok(totals.failed.is_empty())
+    Ok(totals.are_clean())
 }

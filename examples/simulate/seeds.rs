@@ -79,6 +79,8 @@ pub(crate) fn run(
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) seeds: u64,
+    /// Whether every mark must come up.
+    pub(crate) every_mark: bool,
     /// Those that were not clean, with the claims that they broke.
     pub(crate) failed: Vec<(u64, &'static str)>,
     pub(crate) simulated: Duration,
@@ -122,6 +124,11 @@ impl Totals {
         self.faults.fields().iter().map(|(_, count)| count).sum()
     }
 
+    /// Whether every seed was clean, and every mark came up that must.
+    pub(crate) fn are_clean(&self) -> bool {
+        self.failed.is_empty() && !(self.every_mark && self.never().is_some())
+    }
+
     /// A line on the marks that were not hit, if there are some.
     pub(crate) fn never(&self) -> Option<String> {
         let fields = self.marks.fields();
@@ -135,7 +142,8 @@ impl Totals {
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.failed.as_slice() {
-            [] => write!(f, "clean: {} seeds", self.seeds)?,
+            [] if self.are_clean() => write!(f, "clean: {} seeds", self.seeds)?,
+            [] => write!(f, "FAILED: some marks never came up in {} seeds", self.seeds)?,
             failed => {
                 write!(f, "FAILED: {} of {} seeds (", failed.len(), self.seeds)?;
                 for (nth, (seed, invariant)) in failed.iter().take(10).enumerate() {

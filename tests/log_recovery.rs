@@ -284,6 +284,12 @@ rows! {
             three_groups(&disk);
             disk.zero(FIRST, at..at + SECTOR);
             assert_eq!(slots(&recovered(&disk)), [0, 1, 2]);
+            // The header of another segment lies where one copy was.
+            let stray = disk.file_bytes(SECOND)[..SECTOR as usize].to_vec();
+            let mut bytes = disk.file_bytes(FIRST);
+            bytes[at as usize..][..SECTOR as usize].copy_from_slice(&stray);
+            disk.put_file(FIRST, &bytes);
+            assert_eq!(slots(&recovered(&disk)), [0, 1, 2]);
         }
     }
 

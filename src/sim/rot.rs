@@ -139,9 +139,11 @@ fn change(
         Rot::Zeroed => sector.fill(0),
         Rot::Garbled => sector.iter_mut().for_each(|byte| *byte = below(256) as u8),
         Rot::Misdirected => {
-            // A header over a header would be another fault: that of a whole file.
             let other = &extents[below(extents.len() as u64) as usize];
-            if matches!(other.part, Part::Header | Part::Superblock) {
+            let is_header = |part: &Part| matches!(part, Part::Header);
+            if matches!(other.part, Part::Superblock)
+                || (is_header(&other.part) && !is_header(&extent.part))
+            {
                 return None;
             }
             let from = other.range.start as usize;

@@ -140,14 +140,19 @@ fn judge(
     } else {
         [Copy::Rot, Copy::Rot]
     };
-    let (mut good, mut newer) = (None, None);
+    let (mut good, mut newer) = (Vec::new(), None);
     for copy in copies {
         match copy {
-            Copy::Good(header) => good = good.or(Some(header)),
+            Copy::Good(header) => good.push(header),
             Copy::Newer(version) => newer = Some(version),
             Copy::Rot => {}
         }
     }
+    // A sector of another segment may have been written over one copy: then the other one counts.
+    let is_its_own =
+        |header: &Header| header.number == number && foreign_segment(header, superblock).is_none();
+    let own = good.iter().position(is_its_own).unwrap_or(0);
+    let good = good.into_iter().nth(own);
     let whose = good.as_ref().and_then(|header| foreign_segment(header, superblock));
     let fits = good.as_ref().is_some_and(|header| header.number == number);
     let known = good

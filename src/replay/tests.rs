@@ -160,6 +160,21 @@ fn a_faulty_slot_below_the_mark_is_a_hole() {
     }
 }
 
+/// I6, I8: what is lost may have been a learned entry. What was accepted there later, at whatever
+/// ballot, does not stand for it once the mark passes.
+#[test]
+fn where_a_learned_entry_may_be_lost_what_was_accepted_does_not_stand_for_it() {
+    let mut replay = fold([(accepted(0, 1), 0)]);
+    replay.lose(Slot(0), None);
+    replay.apply(Lsn(3), accepted(0, 2), Slot(0));
+    replay.apply(Lsn(4), accepted(1, 2), Slot(0));
+    assert_eq!(finish(replay.clone()).accepted.len(), 2, "it is reported, as any acceptance");
+    replay.raise_chosen(Slot(2));
+    let recovered = finish(replay);
+    assert_eq!(recovered.holes, [Slots::one(Slot(0))]);
+    assert_eq!(recovered.runs, [run(1..2, 2)]);
+}
+
 #[test]
 fn runs_reach_back_alpha_slots_and_no_further() {
     let slots = 2 * ALPHA;

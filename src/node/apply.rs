@@ -8,7 +8,7 @@ use super::status::Tallies;
 use super::ticket::{Applied, Settler};
 use super::turn::{Shared, Work, log_failed};
 use super::{StopReason, panic_message};
-use crate::entry::{Batch, Entry, Place};
+use crate::entry::{Entry, Place};
 use crate::machine::StateMachine;
 use crate::slot::{Slot, Slots};
 
@@ -78,7 +78,10 @@ impl<M: StateMachine> Applier<'_, M> {
 
     fn apply(&mut self, slot: Slot, entry: &Entry) -> Result<(), StopReason> {
         let Entry::Batch(batch) = entry else { return Ok(()) };
-        self.take_tickets(batch);
+        let tickets = &mut self.tickets;
+        self.shared.pending.lock().take_batch(self.shared.me, batch, |index, settler| {
+            tickets.push((index, settler));
+        });
         self.answered.clear();
         let (machine, answered, tickets) = (&mut self.machine, &mut self.answered, &self.tickets);
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -111,25 +114,6 @@ impl<M: StateMachine> Applier<'_, M> {
                 }
                 Err(reason)
             }
-        }
-    }
-
-    /// Takes out the tickets of those commands of the batch that this start of this replica took
-    /// in. A batch names its commands' origins in runs, so this costs little where there are none.
-    fn take_tickets(&mut self, batch: &Batch) {
-        let me = self.shared.me;
-        let mut index = 0u32;
-        for origin in batch.origins() {
-            if origin.first.replica == me.replica() && origin.first.incarnation == me.incarnation()
-            {
-                let first = origin.first.sequence;
-                let tickets = &mut self.tickets;
-                self.shared.pending.lock().take(first, origin.count.into(), |sequence, settler| {
-                    // Below the run's count, which has 32 bits.
-                    tickets.push((index + (sequence - first) as u32, settler));
-                });
-            }
-            index += origin.count;
         }
     }
 }

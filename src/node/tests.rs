@@ -21,7 +21,7 @@ use super::queue::{Budget, Queue};
 use super::ticket::{Applied, Pending, Ticket, TicketError};
 use super::{Handle, Node, StopReason, panic_message};
 use crate::config::Config;
-use crate::entry::Place;
+use crate::entry::{BatchBuilder, CommandId, Place};
 use crate::machine::StateMachine;
 use crate::membership::{ClusterId, DiskId, Incarnation, Peer, ReplicaId};
 use crate::message::{Canvass, Message};
@@ -96,6 +96,36 @@ fn settling_after_the_ticket_is_gone_does_nothing() {
     let (ticket, settler) = Ticket::new();
     drop(ticket);
     settler.settle(Ok(applied(1)));
+}
+
+#[test]
+fn pending_finds_the_commands_of_a_batch_by_their_origins() {
+    let me = Peer { replica: ReplicaId(1), disk: DiskId::default(), incarnation: Incarnation(2) };
+    let id = |replica, incarnation, sequence| CommandId {
+        replica: ReplicaId(replica),
+        incarnation: Incarnation(incarnation),
+        sequence,
+    };
+    let (mut pending, mut tickets) = (Pending::default(), Vec::new());
+    for sequence in 0..5 {
+        let (ticket, settler) = Ticket::<u32>::new();
+        pending.push(sequence, settler);
+        tickets.push(ticket);
+    }
+    let mut batch = BatchBuilder::default();
+    // Another replica's, those of this start, one of an earlier start, and one more of this one.
+    for origin in [id(2, 2, 0), id(1, 2, 1), id(1, 2, 2), id(1, 1, 3), id(1, 2, 4)] {
+        batch.push(origin, b"x");
+    }
+    let mut found = Vec::new();
+    pending.take_batch(me, &batch.build().unwrap(), |index, settler| {
+        found.push(index);
+        settler.settle(Ok(applied(index)));
+    });
+    assert_eq!(found, [1, 2, 4]);
+    let answers = |sequence: usize| tickets[sequence].is_done();
+    assert_eq!([0, 1, 2, 3, 4].map(answers), [false, true, true, false, true]);
+    assert_eq!(tickets.pop().unwrap().wait().unwrap().answer, 4);
 }
 
 #[test]

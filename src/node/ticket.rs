@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use super::StopReason;
 use super::clock;
-use crate::entry::Place;
-use crate::membership::ReplicaId;
+use crate::entry::{Batch, CommandId, Place};
+use crate::membership::{Peer, ReplicaId};
 use crate::replica::ProposeError;
 
 /// A command was chosen, and this replica has applied it.
@@ -266,6 +266,28 @@ impl<A> Pending<A> {
         let expected = self.first + self.places.len() as u64;
         assert!(sequence == expected, "command {sequence} was taken in, not {expected}");
         self.places.push_back(Some(settler));
+    }
+
+    /// Takes out the tickets of those commands of the batch that `me` took in, in this start, with
+    /// their indexes. A batch names its commands' origins in runs, so this costs little where there
+    /// are none.
+    pub(super) fn take_batch(
+        &mut self,
+        me: Peer,
+        batch: &Batch,
+        mut each: impl FnMut(u32, Settler<A>),
+    ) {
+        let mut index = 0u32;
+        for origin in batch.origins() {
+            let CommandId { replica, incarnation, sequence: first } = origin.first;
+            if (replica, incarnation) == (me.replica, me.incarnation) {
+                self.take(first, origin.count.into(), |sequence, settler| {
+                    // Below the run's count, which has 32 bits.
+                    each(index + (sequence - first) as u32, settler);
+                });
+            }
+            index += origin.count;
+        }
     }
 
     /// Takes out the tickets of these commands, with their sequence numbers. Numbers that are not

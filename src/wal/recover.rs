@@ -294,7 +294,10 @@ impl Reader<'_> {
                 }
                 None => {
                     self.lost_members(&entry.name, lsn, salt, index.offset)?;
-                    let chosen = self.recovery.replay.chosen();
+                    // The mark that goes with the last record is known, and is copied with it.
+                    let is_last = lsn == index.mark.last();
+                    let known = self.recovery.replay.chosen();
+                    let chosen = if is_last { index.mark.chosen.max(known) } else { known };
                     self.item(lsn, Item::Lost(entry.name), chosen, (0, 0, 0));
                 }
             }

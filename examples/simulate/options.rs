@@ -23,7 +23,8 @@ const CHAOS_MILLIS_MAX: u64 = 3_600_000;
 /// every machine. The first seed that breaks a claim is made small (fewer kinds of faults, a
 /// shorter chaos, fewer replicas, fewer commands) and told with the command that repeats it.
 ///
-/// Exit code: 0 if every seed is clean; 1 if one is not, or a mark that is wanted never came up; 2 for a bad option or file.
+/// Exit code: 0 if every seed is clean; 1 if one is not, or a mark that is wanted never came up; 2
+/// for a bad option or file.
 #[derive(Debug, Parser)]
 #[command(name = "simulate")]
 pub(crate) struct Options {

@@ -473,6 +473,14 @@ impl Cluster {
         leaders.max_by_key(|(_, ballot)| *ballot)
     }
 
+    /// The replica that leads, by its own word, at the highest ballot, if it has proposed something
+    /// that it does not know chosen.
+    pub(crate) fn busy_leader(&self) -> Option<usize> {
+        let (leader, _) = self.leader()?;
+        let status = self.hosts[leader].replica.as_ref()?.status();
+        (status.open_slots > 0).then_some(leader)
+    }
+
     /// Whether something was handed to the host's state machine that is not reported applied.
     pub(crate) fn has_to_apply(&self, at: usize) -> bool {
         let host = &self.hosts[at];

@@ -247,6 +247,8 @@ fn draw_cuts(parts: &mut Parts, cases: u64) {
     weather.cut_micros = draw.one_of(&[20_000, 200_000, 1_000_000]);
     weather.flap_permille = draw.one_of(&[0, 200, 1000]);
     weather.swizzle_permille = draw.one_of(&[0, 200, 1000]);
+    let seed = parts.settings.seed;
+    weather.hunt_permille = Draw::new(seed, "hunts").one_of(&[0, 0, 100, 500]);
 }
 
 fn draw_clocks(parts: &mut Parts, cases: u64) {

@@ -47,6 +47,9 @@ pub(super) enum Happening {
     Clog {
         cut: u64,
     },
+    Hunt {
+        cut: u64,
+    },
     Mend {
         cut: u64,
     },
@@ -78,6 +81,7 @@ impl Happening {
             | Self::Turn { .. }
             | Self::Flap { .. }
             | Self::Clog { .. }
+            | Self::Hunt { .. }
             | Self::Mend { .. }
             | Self::Stranger
             | Self::Foreign
@@ -281,6 +285,7 @@ impl Driver {
             Happening::Turn { .. }
             | Happening::Flap { .. }
             | Happening::Clog { .. }
+            | Happening::Hunt { .. }
             | Happening::Mend { .. } => {
                 self.go_on_cutting(what);
                 Ok(())

@@ -29,6 +29,8 @@ counts! {
         flaps,
         /// A single link of several was cut, or mended, after another.
         clogs,
+        /// A leader was cut off because it had something under way.
+        hunts,
         /// A clock jumped forward.
         jumps_forward,
         /// A clock jumped back.

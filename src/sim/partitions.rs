@@ -4,6 +4,14 @@ use std::vec::Vec;
 
 use super::driver::{Driver, Happening};
 
+/// How often the replica around which links are cut is one that leads.
+const LEADER_PERMILLE: u32 = 500;
+
+/// How many election timeouts a hunt for leaders lasts at the most, beside what a cut lasts.
+const HUNT_TIMEOUTS: u64 = 12;
+/// How often it looks for one, in microseconds at the most.
+const HUNT_MICROS: u64 = 4000;
+
 /// Single links that are cut one by one and mended one by one, in another order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Swizzle {
@@ -18,13 +26,26 @@ impl Driver {
         self.cuts += 1;
         self.cluster.faults.cuts += 1;
         let cut = self.cuts;
+        if self.chance(self.weather.hunt_permille) {
+            let timeouts = self.below(HUNT_TIMEOUTS) * self.cluster.election_timeout_micros();
+            let lasts = timeouts + self.below(self.weather.cut_micros);
+            self.at(0, Happening::Hunt { cut });
+            self.at(lasts, Happening::Mend { cut });
+            return;
+        }
         if self.chance(self.weather.swizzle_permille) {
             self.begin_swizzle();
             self.at(0, Happening::Clog { cut });
             return;
         }
         let n = self.starts.len() as u64;
-        let (one, other) = (self.below(n) as usize, self.below(n) as usize);
+        let (mut one, other) = (self.below(n) as usize, self.below(n) as usize);
+        // A leader that is cut off keeps what only it has accepted: the next ones must not miss it.
+        if let Some((leader, _)) = self.cluster.leader()
+            && self.chance(LEADER_PERMILLE)
+        {
+            one = leader;
+        }
         let side = self.below(1 << n) as u16;
         let lasts = self.below(self.weather.cut_micros);
         let shape = self.below(10);
@@ -69,6 +90,15 @@ impl Driver {
                 self.cluster.faults.flaps += 1;
                 self.cluster.cuts.flap();
                 self.at(period_micros / 2, Happening::Flap { cut, period_micros });
+            }
+            Happening::Hunt { cut } if cut == self.cuts => {
+                if let Some(leader) = self.cluster.busy_leader() {
+                    self.cluster.faults.hunts += 1;
+                    self.cluster.cuts.heal();
+                    self.cluster.cuts.split(1 << leader);
+                }
+                let again = self.below(HUNT_MICROS);
+                self.at(again, Happening::Hunt { cut });
             }
             Happening::Clog { cut } if cut == self.cuts => self.clog(cut),
             Happening::Mend { cut } if cut == self.cuts => self.mend(),

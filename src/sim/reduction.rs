@@ -44,6 +44,8 @@ pub enum Hardship {
     Flaps,
     /// Links are cut and mended one by one.
     Swizzles,
+    /// Leaders are cut off, one after the other.
+    Hunts,
     /// Replicas stand still, and go on.
     Freezes,
     /// Clocks jump.
@@ -86,7 +88,7 @@ pub enum Hardship {
 
 impl Hardship {
     /// Every one; what matters most to a reader of a run comes first.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Crashes,
         Self::PowerCuts,
         Self::Rot,
@@ -98,6 +100,7 @@ impl Hardship {
         Self::Cuts,
         Self::Flaps,
         Self::Swizzles,
+        Self::Hunts,
         Self::Freezes,
         Self::Jumps,
         Self::Drift,
@@ -134,6 +137,7 @@ impl Hardship {
             Self::Cuts => "cuts",
             Self::Flaps => "flaps",
             Self::Swizzles => "swizzles",
+            Self::Hunts => "hunts",
             Self::Freezes => "freezes",
             Self::Jumps => "jumps",
             Self::Drift => "drift",
@@ -173,6 +177,7 @@ impl Hardship {
             Self::Cuts => weather.cut_every_micros = None,
             Self::Flaps => weather.flap_permille = 0,
             Self::Swizzles => weather.swizzle_permille = 0,
+            Self::Hunts => weather.hunt_permille = 0,
             Self::Freezes => weather.freeze_every_micros = None,
             Self::Jumps => weather.jump_every_micros = None,
             Self::Drift => parts.drift_millionths = 0,

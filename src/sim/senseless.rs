@@ -160,6 +160,7 @@ fn check_weather(weather: &Weather) -> Result<(), Senseless> {
         ("rot_permille", weather.rot_permille),
         ("flap_permille", weather.flap_permille),
         ("swizzle_permille", weather.swizzle_permille),
+        ("hunt_permille", weather.hunt_permille),
         ("jump_back_permille", weather.jump_back_permille),
     ];
     for (part, permille) in chances {

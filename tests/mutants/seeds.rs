@@ -7,7 +7,9 @@
 
 use std::process::ExitCode;
 
-use synod::sim::{Mode, Report, Senseless, Shape, Swarm, Violation, simulate, simulate_fault_free};
+use synod::sim::{
+    DiskFaults, Mode, Report, Senseless, Shape, Swarm, Violation, simulate, simulate_fault_free,
+};
 
 /// Without faults one second of work tells as much as three, and in fewer runs.
 const FAULT_FREE_EVERY: u64 = 4;
@@ -35,7 +37,10 @@ fn broken_links(seed: u64) -> Result<Outcome, Senseless> {
         parts.chaos_micros = 500_000;
         // A slot or a directory that is lost uses up a failure that these shapes need.
         parts.weather.rot_permille = 0;
-        (parts.weather.disks.wipes, parts.weather.disks.roll_backs) = (0, 0);
+        let disks = &mut parts.weather.disks;
+        if disks.wipes + disks.roll_backs > 0 {
+            *disks = DiskFaults { slow_times: disks.slow_times, ..DiskFaults::NONE };
+        }
         let shape = Shape::ALL[seed as usize % Shape::ALL.len()];
         parts.mode = Mode::Partial { shape, odd: seed as usize };
     })?;

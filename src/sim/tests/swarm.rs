@@ -31,6 +31,7 @@ fn senseless_parts_are_refused_by_name() {
         ("rot_permille", |parts| parts.weather.rot_permille = 1001),
         ("flap_permille", |parts| parts.weather.flap_permille = 1001),
         ("swizzle_permille", |parts| parts.weather.swizzle_permille = 1001),
+        ("hunt_permille", |parts| parts.weather.hunt_permille = 1001),
         ("jump_back_permille", |parts| parts.weather.jump_back_permille = 1001),
         ("crash_every_micros", |parts| parts.weather.crash_every_micros = Some(0)),
         ("crash_all_every_micros", |parts| parts.weather.crash_all_every_micros = Some(0)),

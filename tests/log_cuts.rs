@@ -119,7 +119,7 @@ fn verdict(extents: &[(Extent, usize)], file: &str, cut: usize) -> Verdict {
     let left: Vec<&Extent> = extents.iter().filter(left).map(|(extent, _)| extent).collect();
     let headers =
         |name: &str| left.iter().any(|extent| extent.file == name && extent.part == Part::Header);
-    if !left.iter().any(|extent| extent.part == Part::Superblock) {
+    if !left.iter().any(|extent| matches!(extent.part, Part::Superblock { .. })) {
         return Verdict::NoSuperblock;
     }
     if !FILES[1..].iter().all(|name| headers(name)) {

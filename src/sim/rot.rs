@@ -80,7 +80,10 @@ pub(super) fn damage(medium: &HeapMedium, luck: u64, known: Slot) -> Option<Dama
             for change in &changes {
                 medium.overwrite(&extent.file, change.at, &change.bytes);
             }
-            return Some(Damage { rot, superblock: extent.part == Part::Superblock });
+            return Some(Damage {
+                rot,
+                superblock: matches!(extent.part, Part::Superblock { .. }),
+            });
         }
     }
     None
@@ -107,7 +110,10 @@ fn choose(random: &mut Rand64) -> Rot {
 fn has_a_copy(extents: &[Extent], i: usize) -> bool {
     let extent = &extents[i];
     match &extent.part {
-        Part::Superblock | Part::Header => {
+        // Where only the later slot names the members, the list lies there and in its record, which
+        // may be lost already.
+        Part::Superblock { same } => *same,
+        Part::Header => {
             let same = |other: &&Extent| other.file == extent.file && other.part == extent.part;
             extents.iter().filter(same).count() == 2
         }
@@ -141,7 +147,7 @@ fn change(
         Rot::Misdirected => {
             let other = &extents[below(extents.len() as u64) as usize];
             let is_header = |part: &Part| matches!(part, Part::Header);
-            if matches!(other.part, Part::Superblock)
+            if matches!(other.part, Part::Superblock { .. })
                 || (is_header(&other.part) && !is_header(&extent.part))
             {
                 return None;

@@ -160,9 +160,11 @@ impl Cluster {
     pub(crate) fn on_halted(&mut self, at: usize, reason: &HaltReason) -> Result<(), Broken> {
         let (expected, mark) = match self.hosts[at].identity {
             Identity::Own => return broken("HALT", format!("{} stops: {reason:?}", at + 1)),
-            Identity::Wiped => {
-                (matches!(reason, HaltReason::OtherDisk { .. }), &mut self.marks.wiped_refused)
-            }
+            // What a peer says of the name's later start may be about the directory that was there.
+            Identity::Wiped => (
+                matches!(reason, HaltReason::OtherDisk { .. } | HaltReason::RolledBack { .. }),
+                &mut self.marks.wiped_refused,
+            ),
             Identity::RolledBack => (
                 matches!(reason, HaltReason::RolledBack { .. } | HaltReason::ListLost { .. }),
                 &mut self.marks.rolled_back_refused,
@@ -248,7 +250,7 @@ impl Cluster {
     /// cannot be made.
     pub(crate) fn lay(&mut self, at: usize, misfit: Misfit, luck: u64) -> bool {
         let other = (at + 1 + luck as usize % (self.hosts.len() - 1).max(1)) % self.hosts.len();
-        let neighbour = self.hosts[other].disk.wal().map(|wal| wal.medium().clone());
+        let neighbour = self.hosts[other].disk.wal().map(|wal| wal.own_medium().clone());
         let Some(neighbour) = neighbour.filter(|_| other != at) else { return false };
         let laid = self.hosts[at].disk.wal().is_some_and(|wal| wal.lay(misfit, &neighbour, luck));
         if laid {

@@ -64,6 +64,8 @@ pub(crate) struct WalDisk {
     /// The superblock as the start before the present one left it, and as the present one did.
     superblocks: [Vec<u8>; 2],
     backup: Option<Backup>,
+    /// The directory is the copy, put back.
+    rolled_back: bool,
     /// What is kept if the machine dies at a call that was chosen, and what strikes it then.
     doom: Option<Option<Kept>>,
     again: Option<Fault>,
@@ -100,6 +102,7 @@ impl WalDisk {
             misfit: None,
             superblocks: [Vec::new(), Vec::new()],
             backup: None,
+            rolled_back: false,
             doom: None,
             again: None,
             deaths: 0,
@@ -178,18 +181,25 @@ impl WalDisk {
     /// Leaves so many bytes of room on the disk; `None`: as much as anybody wants.
     pub(crate) fn leave_room(&self, bytes: Option<u64>) {
         self.medium.set_capacity(bytes.map(|bytes| self.medium.used() + bytes));
+        if bytes.is_none() {
+            self.own_medium().set_capacity(None);
+        }
     }
 
     /// The disk works as it should from now on, and the own directory lies in its place.
     pub(crate) fn repair(&mut self) {
-        self.medium.set_capacity(None);
         self.put_back();
+        self.medium.set_capacity(None);
     }
 
     /// Lays another directory in the place of the own one, while the host is down. False if that
     /// cannot be done now.
     pub(crate) fn lay(&mut self, misfit: Misfit, neighbour: &HeapMedium, luck: u64) -> bool {
         if self.misfit.is_some() || self.wal.is_some() {
+            return false;
+        }
+        // A copy of a header that lies in the wrong place would make the other file look right.
+        if misfit == Misfit::SegmentMisdirected && self.damaged {
             return false;
         }
         let earlier = Some(&self.superblocks[0][..]).filter(|bytes| !bytes.is_empty());
@@ -206,6 +216,11 @@ impl WalDisk {
         true
     }
 
+    /// The own directory, wherever it lies.
+    pub(crate) fn own_medium(&self) -> &HeapMedium {
+        self.misfit.as_ref().map_or(&self.medium, |(_, own)| own)
+    }
+
     /// Puts the own directory back in its place, if another lies there; says which.
     pub(crate) fn put_back(&mut self) -> Option<Misfit> {
         let (misfit, own) = self.misfit.take()?;
@@ -215,6 +230,8 @@ impl WalDisk {
 
     /// Makes a new directory in the place of the old one, while the host is down.
     pub(crate) fn wipe(&mut self, luck: u64) {
+        // Whatever directory lies there is lost, not only its own.
+        self.misfit = None;
         self.medium = HeapMedium::new(luck);
         (self.damaged, self.superblock_damaged) = (false, false);
         (self.superblocks, self.backup) = (Default::default(), None);
@@ -223,19 +240,23 @@ impl WalDisk {
     /// Copies the directory, while the host is down.
     pub(crate) fn back_up(&mut self) {
         let incarnation = self.incarnation;
-        self.backup = Some(Backup { medium: self.medium.copy(), incarnation });
+        self.backup = Some(Backup { medium: self.own_medium().copy(), incarnation });
     }
 
     /// The first start that the copied directory could make, if it was put back.
     pub(crate) fn start_after_backup(&self) -> Option<Incarnation> {
-        // Whatever its random part: nobody takes it for this one.
-        Some(self.backup.as_ref()?.incarnation.next(u16::MAX))
+        let backup = self.backup.as_ref()?;
+        // The copy counts its own starts. Whatever its random part: nobody takes it for this one.
+        let latest = if self.rolled_back { self.incarnation } else { backup.incarnation };
+        Some(latest.next(u16::MAX))
     }
 
     /// Puts the copied directory back, while the host is down.
     pub(crate) fn roll_back(&mut self) {
         if let Some(backup) = &self.backup {
+            self.misfit = None;
             self.medium = backup.medium.copy();
+            (self.incarnation, self.rolled_back) = (backup.incarnation, true);
         }
     }
 

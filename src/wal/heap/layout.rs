@@ -32,7 +32,10 @@ pub struct Extent {
 #[non_exhaustive]
 pub enum Part {
     /// A slot of the superblock.
-    Superblock,
+    Superblock {
+        /// Whether the other slot holds, too, and tells the same of the members and the forming.
+        same: bool,
+    },
     /// A copy of a segment's header.
     Header,
     /// A group, every byte of which holds.
@@ -92,10 +95,17 @@ fn extent(file: &str, from: usize, bytes: usize, part: Part, durable: Lsn) -> Ex
 }
 
 fn read_superblock(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
-    for at in [0, superblock::BYTES as usize / 2] {
-        let slot = sector(bytes, at).map(Superblock::read);
-        if let Some(superblock::Slot::Good(block)) = slot {
-            extents.push(extent(file, at, SECTOR, Part::Superblock, block.durable));
+    let places = [0, superblock::BYTES as usize / 2];
+    let slots = places.map(|at| match sector(bytes, at).map(Superblock::read) {
+        Some(superblock::Slot::Good(block)) => Some(block),
+        _ => None,
+    });
+    let list = |block: &Superblock| (block.members.clone(), block.formed);
+    let [first, second] = slots.each_ref().map(|slot| slot.as_ref().map(list));
+    let same = first.is_some() && first == second;
+    for (at, block) in places.into_iter().zip(slots) {
+        if let Some(block) = block {
+            extents.push(extent(file, at, SECTOR, Part::Superblock { same }, block.durable));
         }
     }
 }
@@ -103,7 +113,10 @@ fn read_superblock(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
 fn read_segment(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
     let mut found = None;
     for at in [0, DATA as usize / 2] {
-        if let Some(Copy::Good(header)) = sector(bytes, at).map(Header::read) {
+        // One that was written in the wrong place is none.
+        if let Some(Copy::Good(header)) = sector(bytes, at).map(Header::read)
+            && segment::number(file) == Some(header.number)
+        {
             extents.push(extent(file, at, SECTOR, Part::Header, header.durable));
             found = Some(header);
         }

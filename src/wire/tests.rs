@@ -438,6 +438,14 @@ fn a_message_that_no_peer_would_take_is_not_sent() {
 }
 
 #[test]
+#[should_panic(expected = "too many members")]
+fn a_list_of_members_that_no_peer_would_take_is_not_sent() {
+    let member = |i| Member { replica: ReplicaId(i), disk: DiskId([1; 16]) };
+    let members = (0..=MEMBERS_MAX as u32).map(member).collect();
+    frame_of(&Message::Forming(Forming { members, formed: false }));
+}
+
+#[test]
 fn fragments_that_contradict_themselves_are_refused() {
     let good = Fragment {
         to: ReplicaId(2),

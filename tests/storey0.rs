@@ -358,6 +358,8 @@ fn a_noop_has_no_bytes_and_no_bytes_are_a_noop() {
     assert_eq!((Entry::Noop.len(), Entry::Noop.is_empty()), (0, true));
     let batch = Entry::Batch(batch_of(&[(command_id(1, 1, 0), vec![])]));
     assert!(!batch.is_empty(), "a batch of one empty command is no Noop");
+    let shown = format!("{}, {batch}", Entry::Noop);
+    assert_eq!(shown, format!("noop, batch of 1 in {}B", batch.len()));
     assert_eq!(batch.len(), COMMAND_OVERHEAD_BYTES);
 }
 

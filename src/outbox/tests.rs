@@ -287,6 +287,7 @@ fn an_accept_overtakes_what_waits_for_the_disk() {
 fn a_message_to_all_goes_to_the_driver_once_and_to_oneself_once() {
     // The driver encodes once, for the others; this replica hears itself without a frame.
     let mut out = outbox(2);
+    assert_eq!(out.me(), id(2));
     let prepare = Prepare { ballot: ballot(1, 2), first: Slot::ZERO };
     out.send([1, 2, 3].map(id).into_iter().collect(), prepare.clone());
     let drained = drain(&mut out);

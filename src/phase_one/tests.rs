@@ -407,7 +407,10 @@ fn a_finding_allows_exactly_what_some_set_of_promises_allows() {
         let says: Vec<_> = says.into_iter().cycle().take(5).collect();
         (3..=says.len()).all(|members| found(&says[..members]) == model(&says[..members]))
     }
-    QuickCheck::new().tests(20_000).quickcheck(property as fn(Vec<Says>) -> bool);
+    QuickCheck::new()
+        .rng(Gen::from_size_and_seed(100, 0x5eed))
+        .tests(20_000)
+        .quickcheck(property as fn(Vec<Says>) -> bool);
 }
 
 #[test]

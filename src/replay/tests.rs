@@ -212,3 +212,21 @@ fn a_mark_far_ahead_leaves_one_hole() {
         assert_eq!(holes(&replay), [far(0, 3), first, second]);
     }
 }
+
+#[test]
+fn a_log_that_contradicts_itself_is_told() {
+    let sound = || finish(fold([(accepted(4, 2), 3), (chosen(5, 1), 3)]));
+    assert_eq!(sound().check(), Ok(()));
+    let told = |change: fn(&mut Recovered)| {
+        let mut recovered = sound();
+        change(&mut recovered);
+        recovered.check().expect_err("a contradiction")
+    };
+    assert!(told(|log| log.chosen = Slot(5)).contains("an open slot lies outside"));
+    assert!(told(|log| log.accepted[0].0 = Slot(3 + ALPHA)).contains("an open slot lies outside"));
+    assert!(told(|log| log.faulty = vec![run(2..4, 1)]).contains("a lost slot lies outside"));
+    assert!(told(|log| log.accepted[0].1 = ballot(3)).contains("above the promise"));
+    assert!(told(|log| log.faulty = vec![run(6..7, 3)]).contains("above the promise"));
+    assert!(told(|log| log.holes = vec![run(2..4, 1).slots]).contains("a hole lies above"));
+    assert!(told(|log| log.formed = true).contains("lacks this replica on this disk"));
+}

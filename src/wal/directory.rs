@@ -167,12 +167,16 @@ fn options() -> OpenOptions {
     options
 }
 
+/// The directory that holds this one's name.
+fn holder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 fn make_directory(path: &Path) -> io::Result<()> {
     let existed = path.is_dir();
-    let holder = |path: &Path| match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
     // The names of all that is made here must be durable too. So must the directory's own be if
     // somebody else has just made it; but then the one above need not be ours to open.
     let made: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
@@ -185,19 +189,27 @@ fn make_directory(path: &Path) -> io::Result<()> {
         .try_for_each(|made| File::open(holder(made))?.sync_all())
 }
 
+#[cfg(target_os = "linux")]
+const EXT4: i128 = 0xef53;
+#[cfg(target_os = "linux")]
+const XFS: i128 = 0x5846_5342;
+#[cfg(target_os = "linux")]
+const TMPFS: i128 = 0x0102_1994;
+
+#[cfg(target_os = "linux")]
+fn default_access(directory: &File) -> io::Result<FileAccess> {
+    // The type's width differs between architectures.
+    Ok(access_on(i128::from(rustix::fs::fstatfs(directory)?.f_type)))
+}
+
 /// Mapped where overwriting a written block never allocates. A segment is mapped only in the start
 /// that made it, so its blocks are not shared yet; docs/WAL.md forbids sharing them while it runs.
 #[cfg(target_os = "linux")]
-fn default_access(directory: &File) -> io::Result<FileAccess> {
-    const EXT4: i128 = 0xef53;
-    const XFS: i128 = 0x5846_5342;
-    const TMPFS: i128 = 0x0102_1994;
-    // The type's width differs between architectures.
-    let system = i128::from(rustix::fs::fstatfs(directory)?.f_type);
-    Ok(match system {
+fn access_on(system: i128) -> FileAccess {
+    match system {
         EXT4 | XFS | TMPFS => FileAccess::Mapped,
         _ => FileAccess::Pwrite,
-    })
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -289,3 +301,6 @@ impl MediumFile for DirectoryFile {
         self.file.sync_data()
     }
 }
+
+#[cfg(test)]
+mod tests;

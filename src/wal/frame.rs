@@ -388,3 +388,6 @@ impl<'a> Frame<'a> {
 pub(super) fn ballot_at(bytes: &[u8], at: usize) -> Ballot {
     Ballot { round: u64_at(bytes, at), replica: ReplicaId(u32_at(bytes, at + 8)) }
 }
+
+#[cfg(test)]
+mod tests;

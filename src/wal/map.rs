@@ -67,10 +67,13 @@ impl Map {
     /// # Errors
     /// If that fails.
     pub(super) fn flush(&self) -> io::Result<()> {
-        if cfg!(target_os = "linux") {
-            // There a sync of the file writes the pages that were stored to through a mapping.
-            return Ok(());
+        // On Linux a sync of the file writes the pages that were stored to through a mapping.
+        if cfg!(not(target_os = "linux")) {
+            self.raw.lock().unwrap_or_else(PoisonError::into_inner).flush()?;
         }
-        self.raw.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

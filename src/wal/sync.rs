@@ -186,12 +186,8 @@ impl Sync {
     }
 
     fn sync_all(&self, keeper: &mut Keeper) -> bool {
-        let mut last = None;
+        // A group of each segment: no segment is synced twice.
         for piece in &self.pieces {
-            let number = piece.segment.header.number;
-            if last.replace(number) == Some(number) {
-                continue;
-            }
             if let Err(error) = piece.segment.file.sync() {
                 self.shared.poison("sync a segment", &error);
                 return false;

@@ -6,15 +6,17 @@ use std::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::{BatchBuilder, CommandId, Entry};
-use crate::membership::{ClusterId, Incarnation, ReplicaId};
+use crate::membership::{ClusterId, DiskId, Incarnation, MEMBERS_MAX, Member, ReplicaId};
 use crate::record::{Lsn, Record, Recovered};
-use crate::slot::Slot;
+use crate::slot::{Run, Slot, Slots};
+use crate::wal::segment::DATA;
 use crate::wal::*;
 
 pub(super) const CLUSTER: ClusterId = ClusterId(*b"test\0\0\0\0\0\0\0\0\0\0\0\0");
 pub(super) const ME: ReplicaId = ReplicaId(2);
 pub(super) const OPTIONS: WalOptions =
     WalOptions { segment_bytes: 32 << 10, entry_bytes_max: 12 << 10 };
+const FIRST: &str = "0000000000000001.log";
 
 pub(super) fn ballot(round: u64) -> Ballot {
     Ballot { round, replica: ReplicaId(1) }
@@ -69,4 +71,145 @@ fn what_was_synced_is_there_after_a_crash() {
     for (slot, ballot, entry) in &second.accepted {
         assert_eq!(wal.locate(*slot).unwrap().read().unwrap(), (*ballot, entry.clone()));
     }
+}
+
+#[test]
+fn an_entry_that_rots_while_the_log_runs_is_not_served() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    wal.append(Lsn(1), &accepted(0, 1, 600), Slot(0)).unwrap();
+    sync(&mut wal);
+    let located = wal.locate(Slot(0)).unwrap();
+    disk.flip(FIRST, u64::from(DATA) + 300, 1);
+    let read = located.read();
+    assert!(matches!(read, Err(WalError::Rot { segment: 1, offset: DATA, .. })), "{read:?}");
+    disk.flip(FIRST, u64::from(DATA) + 300, 1);
+    assert_eq!(located.read().unwrap(), (ballot(1), entry(1, 600)));
+}
+
+#[test]
+fn a_list_of_members_that_is_too_long_is_refused() {
+    let (mut wal, _) = open(&HeapMedium::new(1)).unwrap();
+    let member = |i| Member { replica: ReplicaId(i), disk: DiskId([i as u8; 16]) };
+    let list = |count| Record::Members { members: (0..count as u32).map(member).collect() };
+    let refused = wal.append(Lsn(1), &list(MEMBERS_MAX + 1), Slot(0));
+    assert!(matches!(refused, Err(WalError::TooMany { members }) if members == MEMBERS_MAX + 1));
+    wal.append(Lsn(1), &list(MEMBERS_MAX), Slot(0)).unwrap();
+    assert_eq!(sync(&mut wal), Lsn(1));
+}
+
+#[test]
+fn a_segment_that_cannot_be_made_is_asked_for_again() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    let mut last = 0;
+    while wal.has_room(11 << 10) {
+        wal.append(Lsn(last + 1), &accepted(last, 1, 100), Slot(0)).unwrap();
+        last += 1;
+    }
+    let kind = std::io::ErrorKind::PermissionDenied;
+    disk.inject(Fault::Call { after: 0, kind });
+    let record = accepted(last, 1, 11 << 10);
+    let failed = wal.append(Lsn(last + 1), &record, Slot(0));
+    assert!(
+        matches!(&failed, Err(WalError::Io { what: "make a segment", source, .. })
+            if source.kind() == kind),
+        "{failed:?}"
+    );
+    assert_eq!(wal.status().last, Lsn(last), "nothing was taken");
+    wal.append(Lsn(last + 1), &record, Slot(0)).unwrap();
+    assert_eq!(sync(&mut wal), Lsn(last + 1));
+}
+
+#[test]
+fn a_log_with_a_longer_record_is_not_opened_with_shorter_segments() {
+    let disk = HeapMedium::new(1);
+    let long = WalOptions { segment_bytes: 128 << 10, entry_bytes_max: 60 << 10 };
+    let open_long = || Wal::open(Box::new(disk.clone()), CLUSTER, ME, long);
+    let (mut wal, _) = open_long().unwrap();
+    wal.append(Lsn(1), &accepted(0, 1, 40 << 10), Slot(0)).unwrap();
+    sync(&mut wal);
+    drop(wal);
+    let refused = open(&disk).map(|_| ());
+    assert!(
+        matches!(refused, Err(WalError::Options { segment_bytes: 32768, what })
+            if what.contains("a record that is in the log")),
+        "{refused:?}"
+    );
+    let (_, recovered) = open_long().unwrap();
+    assert_eq!(recovered.accepted, [(Slot(0), ballot(1), entry(1, 40 << 10))]);
+}
+
+#[test]
+fn a_log_that_is_closed_over_a_sync_proves_no_more_than_was_synced() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    wal.append(Lsn(1), &accepted(0, 1, 100), Slot(0)).unwrap();
+    sync(&mut wal);
+    wal.append(Lsn(2), &accepted(1, 1, 100), Slot(0)).unwrap();
+    let under_way = wal.start_sync().unwrap();
+    wal.append(Lsn(3), &accepted(2, 1, 100), Slot(0)).unwrap();
+    assert_eq!(wal.close().unwrap(), Lsn(1), "the third counts only after the second");
+    drop(under_way);
+    disk.cut_power(Kept::Nothing);
+    let (_, recovered) = open(&disk).unwrap();
+    assert_eq!((recovered.last, recovered.accepted.len()), (Lsn(1), 1));
+}
+
+/// A record that nothing proves durable rots, and only its name is left: each start names it again.
+#[test]
+fn a_lost_promise_is_carried_from_start_to_start() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    wal.append(Lsn(1), &Record::Promised { ballot: ballot(7) }, Slot(0)).unwrap();
+    wal.append(Lsn(2), &accepted(0, 7, 600), Slot(0)).unwrap();
+    sync(&mut wal);
+    drop(wal);
+    disk.flip(FIRST, u64::from(DATA) + 44, 1);
+    for start in 0..3 {
+        let (wal, recovered) = open(&disk).unwrap();
+        assert_eq!((recovered.last, recovered.promised), (Lsn(2), ballot(7)), "start {start}");
+        assert_eq!(recovered.accepted, [(Slot(0), ballot(7), entry(7, 600))]);
+        assert_eq!(wal.status().lost, 1);
+    }
+    let stored: Vec<_> = disk
+        .extents()
+        .into_iter()
+        .filter_map(|extent| match extent.part {
+            Part::Group { records, .. } => Some(records),
+            _ => None,
+        })
+        .flatten()
+        .map(|record| (record.lsn, record.slot))
+        .collect();
+    assert_eq!(stored, [(Lsn(1), None), (Lsn(2), Some(Slot(0)))]);
+}
+
+/// Two groups that a start copied as one; then the second rots there and here.
+#[test]
+fn of_a_copy_that_rots_only_what_is_damaged_here_too_is_lost() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    for slot in 0..2 {
+        wal.append(Lsn(slot + 1), &accepted(slot, 1, 600), Slot(0)).unwrap();
+        // Not taken back: nothing proves that it is durable.
+        let _ = wal.start_sync().unwrap().unwrap().run();
+    }
+    drop(wal);
+    let (wal, recovered) = open(&disk).unwrap();
+    assert_eq!((recovered.accepted.len(), wal.status().lost), (2, 0));
+    drop(wal);
+    let mut damaged = 0;
+    for extent in disk.extents() {
+        let Part::Group { records, .. } = extent.part else { continue };
+        for record in records.iter().filter(|record| record.lsn == Lsn(2)) {
+            disk.flip(&extent.file, record.range.start + 100, 1);
+            damaged += 1;
+        }
+    }
+    assert_eq!(damaged, 2, "the record and its copy");
+    let (wal, recovered) = open(&disk).unwrap();
+    assert_eq!((recovered.last, wal.status().lost), (Lsn(2), 1));
+    assert_eq!(recovered.accepted, [(Slot(0), ballot(1), entry(1, 600))]);
+    assert_eq!(recovered.faulty, [Run { slots: Slots::one(Slot(1)), ballot: ballot(1) }]);
 }

@@ -71,6 +71,31 @@ fn a_failed_sync_gives_up_what_a_later_one_does_not_write() {
 }
 
 #[test]
+fn what_overwrites_bytes_that_were_given_up_is_lost_to_what_lies_on_the_platter() {
+    let disk = HeapMedium::new(1);
+    let file = file(&disk);
+    file.write_at(0, &[1; 512]).unwrap();
+    file.sync().unwrap();
+    file.write_at(0, &[2; 512]).unwrap();
+    disk.inject(Fault::Sync { after: 0 });
+    assert!(file.sync().is_err());
+    file.write_at(0, &[3; 512]).unwrap();
+    disk.cut_power(Kept::Nothing);
+    assert_eq!(disk.file_bytes("a")[..512], [1; 512]);
+}
+
+#[test]
+fn files_are_written_within_their_length_and_not_if_opened_for_reading() {
+    let disk = HeapMedium::new(1);
+    let kind = |done: io::Result<()>| done.map_err(|error| error.kind());
+    assert_eq!(kind(file(&disk).write_at(4095, &[1; 1])), Ok(()));
+    assert_eq!(kind(file(&disk).write_at(4095, &[1; 2])), Err(io::ErrorKind::InvalidInput));
+    assert_eq!(kind(file(&disk).write_at(u64::MAX, &[1])), Err(io::ErrorKind::InvalidInput));
+    let reader = disk.open("a").unwrap();
+    assert_eq!(kind(reader.write_at(0, &[1])), Err(io::ErrorKind::PermissionDenied));
+}
+
+#[test]
 fn faults_come_when_they_should() {
     let disk = HeapMedium::new(1);
     let file = file(&disk);

@@ -1,0 +1,49 @@
+//! What no log writes is not read, though its checksums hold.
+
+use std::vec::Vec;
+
+use super::*;
+
+const SALT: Salt = Salt { salt: 0x1234_5678_9abc_def0, segment: 7 };
+const AT: u32 = 8192;
+
+/// A frame of that kind around that body.
+fn framed(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let (mut bytes, head) = (Vec::new(), Head { lsn: Lsn(1), chosen: Slot(0), previous: 0 });
+    push(&mut bytes, AT, SALT, head, kind, |buffer| buffer.extend_from_slice(body));
+    bytes
+}
+
+#[test]
+fn a_body_longer_than_any_record_is_not_read() {
+    let longest = framed(Kind::Formed, &std::vec![0; BODY_MAX]);
+    assert!(Frame::read(&longest, AT, SALT).is_some());
+    let longer = framed(Kind::Formed, &std::vec![0; BODY_MAX + 1]);
+    assert!(Frame::read(&longer, AT, SALT).is_none());
+}
+
+#[test]
+fn a_body_that_its_kind_cannot_have_is_no_item() {
+    let item = |kind, body: &[u8]| Frame::read(&framed(kind, body), AT, SALT).unwrap().item();
+    assert!(matches!(
+        item(Kind::Members, &[0; MEMBERS_MAX * MEMBER]),
+        Some(Item::Record(Record::Members { members })) if members.len() == MEMBERS_MAX
+    ));
+    assert_eq!(item(Kind::Members, &[0; (MEMBERS_MAX + 1) * MEMBER]), None);
+    assert_eq!(item(Kind::Members, &[0; MEMBER + 1]), None);
+    assert_eq!(item(Kind::Promised, &[0; 15]), None);
+    assert_eq!(item(Kind::Accepted, &[0; ENTRY_HEAD - 1]), None);
+    assert_eq!(item(Kind::Lost, &[0; ENTRY_HEAD]), None, "no kind has number 0");
+}
+
+#[test]
+fn a_marker_is_no_item_and_nothing_else_is_a_marker() {
+    let marker = framed(Kind::Marker, &[1; MARKER_BODY]);
+    let frame = Frame::read(&marker, AT, SALT).unwrap();
+    assert_eq!(frame.item(), None);
+    assert!(frame.mark().is_some());
+    let shorter = framed(Kind::Marker, &[1; MARKER_BODY - 1]);
+    assert_eq!(Frame::read(&shorter, AT, SALT).unwrap().mark(), None);
+    let other = framed(Kind::Formed, &[1; MARKER_BODY]);
+    assert_eq!(Frame::read(&other, AT, SALT).unwrap().mark(), None);
+}

@@ -106,7 +106,7 @@ impl Wal {
             incarnation,
             salt: 0,
             bytes: options.segment_bytes,
-            first: recovery.proven.next(),
+            first: recovery.settled.next(),
             sealed: recovery.last,
             durable: Lsn::ZERO,
         };

@@ -24,7 +24,7 @@ use crate::wal::superblock::Superblock;
 use crate::wal::sync::{Shared, io_error};
 use crate::wal::table::{RECORDS, Verdict};
 
-/// A record that is not proven durable, to be written again.
+/// A record that is not proven durable where it was read, to be written again.
 pub(super) struct Again {
     pub(super) lsn: Lsn,
     pub(super) item: Item,
@@ -38,7 +38,9 @@ pub(super) struct Recovery {
     pub(super) last: Lsn,
     /// The highest record that is proven durable.
     pub(super) proven: Lsn,
-    /// Every record above it, in order.
+    /// The highest record up to which each is proven durable in the segment that it was read from.
+    pub(super) settled: Lsn,
+    /// Every record above that, in order.
     pub(super) again: Vec<Again>,
     pub(super) places: Places,
     pub(super) salts: BTreeMap<u64, u64>,
@@ -68,9 +70,12 @@ pub(super) fn recover(
         proofs.chain(found.iter().map(|found| found.durable)).fold(superblock.durable, Lsn::max);
     let pass = Pass { shared, superblock, chain, found: &found, proven };
     let (spans, torn) = pass.judge()?;
-    let mut recovery = pass.replay(&spans)?;
+    let settled = pass.settled(&spans);
+    let mut recovery = pass.replay(&spans, settled)?;
     recovery.torn = torn;
-    let needed = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
+    let holding = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
+    // A damaged copy still proves that there was a record, until that is written again.
+    let needed = if settled < proven { chain.links.len() } else { holding };
     let kept = &chain.links[..needed];
     recovery.kept = superblock.first + needed as u64 - 1;
     recovery.bytes = kept.iter().map(|link| u64::from(link.header.bytes)).sum();
@@ -142,6 +147,22 @@ impl Pass<'_> {
         plan
     }
 
+    /// Up to which record each is proven durable where it is read.
+    ///
+    /// A start copies what is not proven into its own segment, and that copy becomes the proof.
+    /// Where it is damaged and the record is read where it was before, nothing says that it is more
+    /// there than what the page cache shows.
+    fn settled(&self, spans: &[Span]) -> Lsn {
+        let mut settled = self.proven;
+        for span in spans {
+            let later = self.chain.links.iter().skip(span.segment + 1);
+            let copied = later.map(|link| link.header.first).filter(|first| *first <= span.last);
+            let first = copied.min().map_or(settled, |first| Lsn(first.0.saturating_sub(1)));
+            settled = settled.min(first);
+        }
+        settled
+    }
+
     /// Fails unless the log may end after `last`; says whether something torn follows.
     fn judge_end(&self, spans: &[Span], last: Lsn) -> Result<bool, WalError> {
         let (number, offset, segment) = match spans.last() {
@@ -198,13 +219,14 @@ impl Pass<'_> {
     }
 
     /// Folds the records of the spans.
-    fn replay(&self, spans: &[Span]) -> Result<Recovery, WalError> {
+    fn replay(&self, spans: &[Span], settled: Lsn) -> Result<Recovery, WalError> {
         let mut reader = Reader {
             pass: self,
             recovery: Recovery {
                 replay: Replay::default(),
                 last: Lsn::ZERO,
                 proven: self.proven,
+                settled,
                 again: Vec::new(),
                 places: Places::default(),
                 salts: BTreeMap::new(),
@@ -319,7 +341,7 @@ impl Reader<'_> {
 
     fn item(&mut self, lsn: Lsn, item: Item, chosen: Slot, place: (u64, u32, u32)) {
         let recovery = &mut self.recovery;
-        if lsn > recovery.proven {
+        if lsn > recovery.settled {
             recovery.again.push(Again { lsn, item: item.clone(), chosen });
         }
         match item {

@@ -405,6 +405,8 @@ impl Disk for WalDisk {
                 let medium = &self.medium;
                 self.start_was_struck = medium.failures() + medium.shortages() > 0;
                 self.end_process();
+                // It may have removed the empty segment that made the superblock before it old.
+                self.superblocks[0].clear();
                 let changed = before.is_some_and(|before| before != self.files());
                 assert!(!changed, "a refusal must change nothing: {error}");
                 return Err(error);

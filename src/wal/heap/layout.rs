@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::HeapMedium;
 use crate::record::Lsn;
 use crate::slot::Slot;
-use crate::wal::frame::{Name, SECTOR};
+use crate::wal::frame::{Kind, Name, SECTOR};
 use crate::wal::group::{Index, Whole};
 use crate::wal::segment::{self, Copy, DATA, Header};
 use crate::wal::superblock::{self, Superblock};
@@ -42,7 +42,7 @@ pub enum Part {
     Group {
         /// Its records.
         records: Vec<Stored>,
-        /// Whether its second copy holds.
+        /// Whether its second copy holds, and with the superblock names all that is in it.
         named: bool,
     },
     /// The second copy of a group.
@@ -68,17 +68,22 @@ pub struct Stored {
     pub range: Range<u64>,
 }
 
+/// Where the slots of a superblock lie.
+const SLOTS: [usize; 2] = [0, superblock::BYTES as usize / 2];
+
 impl HeapMedium {
     /// Everything on the disk that holds: what a start would believe, as it is seen now.
     #[must_use]
     pub fn extents(&self) -> Vec<Extent> {
         let mut extents = Vec::new();
+        let mut listed = slots(&self.file_bytes(superblock::NAME)).into_iter().flatten();
+        let listed = listed.any(|block| !block.members.is_empty());
         for file in self.file_names() {
             let bytes = self.file_bytes(&file);
             if file == superblock::NAME {
                 read_superblock(&file, &bytes, &mut extents);
             } else if segment::number(&file).is_some() {
-                read_segment(&file, &bytes, &mut extents);
+                read_segment(&file, &bytes, listed, &mut extents);
             }
         }
         extents
@@ -94,23 +99,28 @@ fn extent(file: &str, from: usize, bytes: usize, part: Part, durable: Lsn) -> Ex
     Extent { file: file.into(), range: from as u64..(from + bytes) as u64, part, durable }
 }
 
-fn read_superblock(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
-    let places = [0, superblock::BYTES as usize / 2];
-    let slots = places.map(|at| match sector(bytes, at).map(Superblock::read) {
+/// What the slots of a superblock hold, where they do.
+fn slots(bytes: &[u8]) -> [Option<Superblock>; 2] {
+    SLOTS.map(|at| match sector(bytes, at).map(Superblock::read) {
         Some(superblock::Slot::Good(block)) => Some(block),
         _ => None,
-    });
+    })
+}
+
+fn read_superblock(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
+    let slots = slots(bytes);
     let list = |block: &Superblock| (block.members.clone(), block.formed);
     let [first, second] = slots.each_ref().map(|slot| slot.as_ref().map(list));
     let same = first.is_some() && first == second;
-    for (at, block) in places.into_iter().zip(slots) {
+    for (at, block) in SLOTS.into_iter().zip(slots) {
         if let Some(block) = block {
             extents.push(extent(file, at, SECTOR, Part::Superblock { same }, block.durable));
         }
     }
 }
 
-fn read_segment(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
+/// `listed`: the superblock has the list of members.
+fn read_segment(file: &str, bytes: &[u8], listed: bool, extents: &mut Vec<Extent>) {
     let mut found = None;
     for at in [0, DATA as usize / 2] {
         // One that was written in the wrong place is none.
@@ -135,7 +145,9 @@ fn read_segment(file: &str, bytes: &[u8], extents: &mut Vec<Extent>) {
             chosen: frame.head.chosen,
             range: u64::from(*offset)..u64::from(*offset) + frame.bytes() as u64,
         });
-        let named = indexes.iter().any(|(_, (index, _))| index.offset as usize == at);
+        let has_list = group.frames.iter().any(|(_, frame)| frame.kind == Kind::Members);
+        let copied = listed || !has_list;
+        let named = copied && indexes.iter().any(|(_, (index, _))| index.offset as usize == at);
         let part = Part::Group { records: records.collect(), named };
         extents.push(extent(file, at, group.end as usize - at, part, group.mark.durable));
         wholes.push(at as u32);

@@ -30,6 +30,7 @@ fn restart(disk: &HeapMedium) -> Recovered {
 }
 
 /// I8: the last record was lost with the mark that it carried; the second copy names both.
+/// Found by the simulator, seed 6570.
 #[test]
 fn a_mark_that_went_with_a_lost_record_never_falls() {
     let disk = HeapMedium::new(1);
@@ -49,7 +50,7 @@ fn a_mark_that_went_with_a_lost_record_never_falls() {
 }
 
 /// The copy that a start made of an unproven record is its proof. When it is damaged, the record is
-/// read where it lay before, which may be the page cache alone.
+/// read where it lay before, which may be the page cache alone. Found by the simulator, seed 13753.
 #[test]
 fn a_record_whose_proof_is_damaged_is_written_again() {
     let disk = HeapMedium::new(1);

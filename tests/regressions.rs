@@ -11,14 +11,14 @@ fn read(path: &str) -> Option<String> {
     fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)).ok()
 }
 
-/// The property, the seed and the play of each line.
+/// The profile and the seed of each line, and what tells its situation.
 fn seeds(table: &str) -> Vec<(String, u64, String)> {
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     let seed = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [property, seed, found, play] = words[..] else { return None };
+        let [profile, seed, found, told_by] = words[..] else { return None };
         let dated = found.len() == 10 && found.chars().all(|c| c == '-' || c.is_ascii_digit());
-        dated.then(|| Some((property.to_owned(), seed.parse().ok()?, play.to_owned())))?
+        dated.then(|| Some((profile.to_owned(), seed.parse().ok()?, told_by.to_owned())))?
     };
     lines.map(|line| seed(line).unwrap_or_else(|| panic!("tests/seeds.txt: {line}"))).collect()
 }
@@ -27,28 +27,37 @@ fn seeds(table: &str) -> Vec<(String, u64, String)> {
 fn seeds_that_once_failed_are_clean() {
     let seeds = seeds(&read("seeds.txt").expect("tests/seeds.txt"));
     assert!(seeds.len() >= 2, "seeds are added, not taken away");
-    for (property, seed, _) in seeds {
-        match property.as_str() {
-            "chaos" => {
-                let swarm = Swarm::from_seed(seed);
-                if let Err(violation) = simulate(&swarm) {
-                    panic!("seed {seed} again: {swarm:?}\n{violation}");
-                }
-            }
-            _ => panic!("tests/seeds.txt: there is no property {property}"),
+    for (profile, seed, _) in seeds {
+        let swarm = Swarm::profile(&profile, seed).expect("tests/seeds.txt names a profile");
+        if let Err(violation) = simulate(&swarm) {
+            panic!("{profile}, seed {seed} again: {swarm:?}\n{violation}");
         }
     }
 }
 
 #[test]
-fn the_situation_of_each_seed_is_a_play() {
-    for (_, seed, play) in seeds(&read("seeds.txt").expect("tests/seeds.txt")) {
-        let text = read(&format!("plays/{play}.play"));
-        let text =
-            text.unwrap_or_else(|| panic!("seed {seed}: there is no tests/plays/{play}.play"));
-        let script = Script::parse(&text).unwrap_or_else(|error| panic!("{play}.play: {error}"));
-        let named = script.story().contains(&format!("seed {seed}"));
-        assert!(named, "{play}.play does not name the seed {seed} that found it");
+fn the_situation_of_each_seed_is_told_by_a_play_or_a_test() {
+    for (_, seed, told_by) in seeds(&read("seeds.txt").expect("tests/seeds.txt")) {
+        let known = |text: Option<String>| {
+            text.unwrap_or_else(|| panic!("seed {seed}: there is no {told_by} in tests"))
+        };
+        let story = match told_by.split_once("::") {
+            // The simulator itself was wrong.
+            None if told_by == "-" => continue,
+            Some((file, test)) => {
+                let text = known(read(&format!("{file}.rs")));
+                assert!(text.contains(&format!("fn {test}()")), "{file}.rs has no test {test}");
+                text
+            }
+            None => {
+                let text = known(read(&format!("plays/{told_by}.play")));
+                let script = Script::parse(&text);
+                let script = script.unwrap_or_else(|error| panic!("{told_by}.play: {error}"));
+                script.story().to_owned()
+            }
+        };
+        let named = story.contains(&format!("seed {seed}"));
+        assert!(named, "{told_by} does not name the seed {seed} that found it");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::tree::Tree;
 /// How long one check may compute, its build not counted, and how long it may take at all, on a
 /// machine that has other work: what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(150);
-const PATIENCE_IDLE: Duration = Duration::from_secs(900);
+const PATIENCE_IDLE: Duration = Duration::from_secs(300);
 
 /// A check, cheapest kind first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -137,7 +137,7 @@ quick_tests() {
 # Not trace_golden: it sees that a run is another one, not that it is wrong.
 all_tests() {
     local tests=(agreement crash_points fuzz_seeds log_crash log_cuts log_golden log_media log_recovery
-        log_rot paper plays regressions simulation storey0 wire_golden wire_memory)
+        log_restarts log_rot paper plays regressions simulation storey0 wire_golden wire_memory)
     suite=all skip=()
     # An optimised incremental build has failed to link, which would count as unviable.
     options=(--locked --lib "${tests[@]/#/--test=}" --config=profile.dev.incremental=false)

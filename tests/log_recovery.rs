@@ -96,6 +96,10 @@ fn recovered(disk: &HeapMedium) -> Recovered {
     first
 }
 
+fn is_torn(disk: &HeapMedium) -> bool {
+    open(&disk.copy()).expect("opens").0.status().torn
+}
+
 fn refusal(disk: &HeapMedium) -> Refusal {
     match open(disk) {
         Err(WalError::Refused { refusal, .. }) => refusal,
@@ -366,6 +370,7 @@ rows! {
             two_groups_and_one_written(&disk);
             let at = GROUPS[2] + sector * SECTOR;
             disk.zero(FIRST, at..at + SECTOR);
+            assert!(is_torn(&disk));
             let found = recovered(&disk);
             assert_eq!((found.last, slots(&found)), (Lsn(2), vec![0, 1]));
             assert_eq!(found.faulty, []);
@@ -414,7 +419,7 @@ rows! {
         let wal = three_groups(&disk);
         drop(wal);
         disk.crash(1);
-        assert_eq!(recovered(&disk).last, Lsn(3));
+        assert_eq!((is_torn(&disk), recovered(&disk).last), (false, Lsn(3)));
     }
 
     torn_unnamed: RECORDS "torn tail, not named" {
@@ -422,6 +427,7 @@ rows! {
         two_groups_and_one_written(&disk);
         disk.zero(FIRST, GROUPS[2]..GROUPS[2] + SECTOR);
         disk.zero(FIRST, COPIES[2]..COPIES[1]);
+        assert!(is_torn(&disk));
         let found = recovered(&disk);
         assert_eq!((found.last, slots(&found)), (Lsn(2), vec![0, 1]));
     }

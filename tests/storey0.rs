@@ -399,6 +399,38 @@ fn no_truncated_batch_is_taken() {
     assert!(parse_and_walk(longer).is_err(), "a trailing byte was taken");
 }
 
+/// The sample has two runs of 2 and 1 commands; their counts lie at 28 and 52.
+#[test]
+fn a_batch_that_is_refused_says_what_does_not_add_up() {
+    let refusal = |at: usize, value: u32| {
+        let mut bytes = sample();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        match parse_and_walk(bytes) {
+            Err(BatchError::Malformed { what, .. }) => what,
+            other => panic!("{value} at {at}: {other:?}"),
+        }
+    };
+    for (at, value) in [(0, 0), (4, 0), (0, 4), (4, 1)] {
+        assert_eq!(refusal(at, value), "the numbers of runs and commands");
+    }
+    for (at, value) in [(4, u32::MAX), (4, 1000)] {
+        assert_eq!(refusal(at, value), "runs and lengths reach beyond the end");
+    }
+    // The second run begins two below the highest number.
+    for (at, value) in [(28, 0), (52, 0), (52, 3)] {
+        assert_eq!(refusal(at, value), "a run is empty or overflows");
+    }
+    for (at, value) in [(28, 1), (28, 3), (52, 2)] {
+        assert_eq!(refusal(at, value), "runs name another number of commands");
+    }
+    for (at, value) in [(56, 15), (60, 1), (64, u32::MAX)] {
+        assert_eq!(refusal(at, value), "lengths add up to another number of bytes");
+    }
+    assert_eq!(parse_and_walk(sample()[..7].to_vec()), {
+        Err(BatchError::Malformed { bytes: 7, what: "shorter than its head" })
+    });
+}
+
 #[test]
 fn no_flipped_bit_makes_a_batch_panic() {
     let whole = sample();

@@ -42,9 +42,9 @@ pub(crate) struct Options {
     /// Run a play instead: a single situation as text, such as those of tests/plays. Prints it with
     /// what each of its commands causes.
     #[arg(long, value_name = "FILE",
-          conflicts_with_all = ["seed", "seeds", "first_seed", "jobs", "keep_going",
-                                "every_mark", "profile", "shrink_tries", "replicas", "without", "chaos_ms", "commands",
-                                "odds", "luck", "trace", "draw"])]
+          conflicts_with_all = ["seed", "seeds", "first_seed", "jobs", "keep_going", "every_mark",
+                                "profile", "shrink_tries", "replicas", "without", "chaos_ms",
+                                "commands", "odds", "luck", "trace", "draw"])]
     pub(crate) script: Option<PathBuf>,
     /// What a seed stands for: some of all kinds of faults, or those of one kind; a name that is
     /// none lists them all.

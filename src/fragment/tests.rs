@@ -237,6 +237,62 @@ fn in_calm_weather_nothing_is_sent_twice() {
 }
 
 #[test]
+fn an_overtaken_piece_is_sent_again_before_the_others_are_late() {
+    let (mut sender, mut receiver) = (courier(1, 1), courier(2, 1));
+    let millis = |millis: u64| Instant::ZERO.after(Duration::from_millis(millis));
+    let (mut pieces, mut answers) = (Vec::new(), Vec::new());
+    let to = Replicas::one(ReplicaId(2));
+    sender.send(millis(0), &to, &accept(1, 20_000), &mut |_, frame| {
+        pieces.push(Bytes::copy_from_slice(frame));
+    });
+    assert!(pieces.len() > 10);
+    pieces.remove(2);
+    for piece in pieces {
+        let mut answer = |_, frame: &[u8]| answers.push(Bytes::copy_from_slice(frame));
+        assert_eq!(receiver.receive(millis(50), piece, &mut answer), Ok(None));
+    }
+    // What the receiver owes yet.
+    receiver.handle_timeout(millis(60), &mut |_, frame| {
+        answers.push(Bytes::copy_from_slice(frame));
+    });
+    let mut again = 0;
+    for answer in answers {
+        assert_eq!(sender.receive(millis(100), answer, &mut |_, _| again += 1), Ok(None));
+    }
+    // The path takes 100 ms both ways. A piece that is not overtaken has 200 ms more.
+    let wake = sender.wake().unwrap();
+    assert!(again == 0 && wake > millis(100) && wake < millis(200), "{again} at {wake}");
+    sender.handle_timeout(wake, &mut |_, _| again += 1);
+    assert_eq!((again, sender.counters().fragments_resent), (1, 1));
+}
+
+/// As TCP does: the usual round trip, and four times what it may deviate.
+#[test]
+fn a_piece_is_late_after_the_usual_round_trip_and_four_deviations() {
+    let (mut sender, mut receiver) = (courier(1, 1), courier(2, 1));
+    let millis = |millis: u64| Instant::ZERO.after(Duration::from_millis(millis));
+    let to = Replicas::one(ReplicaId(2));
+    let (mut pieces, mut answers) = (Vec::new(), Vec::new());
+    sender.send(millis(0), &to, &accept(1, 2000), &mut |_, frame| {
+        pieces.push(Bytes::copy_from_slice(frame));
+    });
+    assert_eq!(pieces.len(), 2);
+    for piece in pieces {
+        let mut answer = |_, frame: &[u8]| answers.push(Bytes::copy_from_slice(frame));
+        receiver.receive(millis(50), piece, &mut answer).unwrap();
+    }
+    assert_eq!(answers.len(), 1);
+    sender.receive(millis(100), answers.remove(0), &mut |_, _| {}).unwrap();
+    // The first round trip, of 100 ms, may deviate by its half; the next one is alike.
+    sender.send(millis(1000), &to, &accept(2, 2000), &mut |_, _| {});
+    let wake = sender.wake().unwrap();
+    assert!(
+        wake > millis(1000 + 100 + 4 * 45) && wake <= millis(1000 + 100 + 4 * 50 + 5),
+        "{wake}"
+    );
+}
+
+#[test]
 fn many_messages_are_under_way_together() {
     let messages: Vec<_> = (0..100).map(|slot| accept(slot, 4000)).collect();
     let mut link = Link::new(3, CALM);

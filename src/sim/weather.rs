@@ -32,9 +32,9 @@ pub struct Weather {
     /// How many of a thousand cuts are made of single links, cut one by one and mended one by one
     /// in another order.
     pub swizzle_permille: u32,
-    /// How many of a thousand cuts cut off whoever leads, as soon as it has something under way, and
-    /// then the next one: each keeps what only it has accepted. They last some election timeouts
-    /// longer.
+    /// How many of a thousand cuts cut off whoever leads, as soon as it has something under way,
+    /// and then the next one: each keeps what only it has accepted. They last some election
+    /// timeouts longer.
     pub hunt_permille: u32,
     /// How often a message arrives from somebody who may not speak as a member, if ever: from a
     /// name that is no member's, from a member's name on another disk, or in the receiver's own

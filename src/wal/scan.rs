@@ -148,3 +148,6 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The log as its driver sees it, over the simulated disk.
 
 use std::boxed::Box;
+use std::io;
 use std::vec;
 use std::vec::Vec;
 
@@ -212,4 +213,197 @@ fn of_a_copy_that_rots_only_what_is_damaged_here_too_is_lost() {
     assert_eq!((recovered.last, wal.status().lost), (Lsn(2), 1));
     assert_eq!(recovered.accepted, [(Slot(0), ballot(1), entry(1, 600))]);
     assert_eq!(recovered.faulty, [Run { slots: Slots::one(Slot(1)), ballot: ballot(1) }]);
+}
+
+#[test]
+fn a_sync_counts_both_copies_of_its_groups() {
+    let (mut wal, _) = open(&HeapMedium::new(1)).unwrap();
+    for lsn in 1..10 {
+        wal.append(Lsn(lsn), &accepted(lsn, 1, 5000), Slot(0)).unwrap();
+    }
+    let sync = wal.start_sync().unwrap().unwrap();
+    let copies = sync.pieces.iter().flat_map(|piece| [&piece.group.data, &piece.group.index]);
+    let lengths: Vec<usize> = copies.map(Vec::len).collect();
+    assert!(lengths.len() > 2 && lengths.iter().all(|length| *length > 0));
+    assert_eq!(sync.bytes(), lengths.iter().sum::<usize>());
+    wal.finish(sync.run()).unwrap();
+}
+
+/// The log says that there is room exactly as long as an append needs no new segment.
+#[test]
+fn there_is_room_as_long_as_no_segment_must_be_made() {
+    let record = |bytes: usize| accepted(9, 9, bytes);
+    let entry_bytes = |bytes: usize| entry(9 + 9, bytes).len();
+    for filled in [0, 1, 2] {
+        let appended = |bytes: usize| {
+            let disk = HeapMedium::new(1);
+            let (mut wal, _) = open(&disk).unwrap();
+            for lsn in 1..=filled {
+                wal.append(Lsn(lsn), &accepted(lsn, 1, 9000), Slot(0)).unwrap();
+            }
+            disk.set_capacity(Some(0));
+            let said = wal.has_room(entry_bytes(bytes));
+            let done = wal.append(Lsn(filled + 1), &record(bytes), Slot(0));
+            assert!(done.is_ok() || matches!(done, Err(WalError::Full { .. })));
+            (said, done.is_ok())
+        };
+        let most = OPTIONS.entry_bytes_max - (entry_bytes(1) - 1);
+        let mut refused = 0;
+        for bytes in (0..=most).step_by(7) {
+            let (said, done) = appended(bytes);
+            assert_eq!(said, done, "{bytes} bytes after {filled} records");
+            refused += usize::from(!done);
+        }
+        assert_eq!(refused > 0, filled > 0, "a segment has room for about 20,000 bytes");
+    }
+}
+
+#[test]
+fn a_prepared_segment_is_room_and_no_part_of_the_log_yet() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    let mut lsn = 0;
+    let preparation = loop {
+        assert_eq!(wal.status().segments, 1);
+        match wal.prepare() {
+            Some(preparation) => break preparation,
+            None => lsn += 1,
+        }
+        wal.append(Lsn(lsn), &accepted(lsn, 1, 1000), Slot(0)).unwrap();
+        sync(&mut wal);
+    };
+    let half = u64::from(OPTIONS.segment_bytes) / 2;
+    let before = wal.status();
+    assert!(before.room_bytes <= half && before.room_bytes > half - 2000, "{before:?}");
+    assert!(wal.prepare().is_none(), "one is being made");
+    preparation.run();
+    let after = wal.status();
+    assert_eq!((after.segments, after.bytes), (1, before.bytes));
+    assert!(after.room_bytes > before.room_bytes + half);
+    assert!(wal.prepare().is_none(), "one is there");
+    disk.set_capacity(Some(0));
+    assert!(wal.has_room(OPTIONS.entry_bytes_max));
+}
+
+#[test]
+fn the_status_counts_the_bytes_of_all_segments() {
+    let disk = HeapMedium::new(1);
+    let bytes = |segments: u64| segments * u64::from(OPTIONS.segment_bytes);
+    let (mut wal, _) = open(&disk).unwrap();
+    for lsn in 1..30 {
+        wal.append(Lsn(lsn), &accepted(lsn, 1, 5000), Slot(0)).unwrap();
+        sync(&mut wal);
+        let status = wal.status();
+        assert_eq!(status.bytes, bytes(status.segments));
+        assert_eq!((status.records, status.syncs), (lsn, lsn));
+    }
+    let before = wal.status();
+    assert!(before.segments > 4);
+    wal.close().unwrap();
+    let (wal, _) = open(&disk).unwrap();
+    let status = wal.status();
+    assert_eq!(status.bytes, bytes(status.segments));
+    assert!(status.segments >= before.segments);
+    assert_eq!((status.records, status.syncs), (0, 0));
+}
+
+#[test]
+fn entries_leave_a_sixteenth_of_a_segment_for_promises() {
+    let disk = HeapMedium::new(1);
+    let options = WalOptions { segment_bytes: 1 << 20, ..OPTIONS };
+    let (mut wal, _) = Wal::open(Box::new(disk.clone()), CLUSTER, ME, options).unwrap();
+    disk.set_capacity(Some(0));
+    let mut lsn = 0;
+    let full = loop {
+        lsn += 1;
+        let done = wal.append(Lsn(lsn), &accepted(lsn, 1, 5000), Slot(0));
+        if let Err(error) = done {
+            break error;
+        }
+        sync(&mut wal);
+    };
+    assert!(matches!(full, WalError::Full { .. }));
+    let room = wal.status().room_bytes;
+    assert!((64 << 10..80 << 10).contains(&room), "{room}");
+    wal.append(Lsn(lsn), &Record::Promised { ballot: ballot(9) }, Slot(0)).unwrap();
+}
+
+/// The sequences of the superblock's slots.
+fn sequences(disk: &HeapMedium) -> [u64; 2] {
+    let file = disk.open(superblock::NAME).unwrap();
+    [0, superblock::BYTES / 2].map(|at| {
+        let mut slot = [0; frame::SECTOR];
+        file.read_at(at, &mut slot).unwrap();
+        match superblock::Superblock::read(&slot) {
+            superblock::Slot::Good(block) => block.sequence,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn the_slots_of_the_superblock_take_turns() {
+    let disk = HeapMedium::new(1);
+    let first = superblock::Superblock::new(CLUSTER, ME, DiskId([1; 16]));
+    superblock::Keeper::create(&disk, &first).unwrap();
+    assert_eq!(sequences(&disk), [first.sequence, first.sequence + 1]);
+    for start in 1..6 {
+        let (wal, _) = open(&disk).unwrap();
+        let [even, odd] = sequences(&disk);
+        assert_eq!((even % 2, odd % 2, even.abs_diff(odd)), (0, 1, 1), "start {start}");
+        drop(wal);
+        disk.crash(start);
+    }
+}
+
+/// A start may do without what it makes for later, but not leave a file that it should remove.
+#[test]
+fn no_start_succeeds_and_leaves_a_file_over() {
+    let disk = HeapMedium::new(1);
+    let (wal, _) = open(&disk).unwrap();
+    drop(wal);
+    let name = segment::temporary_name(9, 1);
+    disk.put_file(&name, b"left over");
+    let mut failed = 0;
+    for after in 0.. {
+        let disk = disk.copy();
+        let calls = disk.calls();
+        disk.inject(Fault::Call { after, kind: io::ErrorKind::PermissionDenied });
+        match open(&disk) {
+            Ok(_) => assert!(!disk.file_names().contains(&name), "after {after} calls"),
+            Err(_) => failed += 1,
+        }
+        if disk.calls() - calls <= after {
+            break;
+        }
+    }
+    assert!(failed > 10, "{failed} calls matter");
+}
+
+#[test]
+fn a_start_that_copies_into_several_segments_says_where_each_begins() {
+    let disk = HeapMedium::new(1);
+    let (mut wal, _) = open(&disk).unwrap();
+    for lsn in 1..8 {
+        wal.append(Lsn(lsn), &accepted(lsn, 1, 9000), Slot(0)).unwrap();
+    }
+    sync(&mut wal);
+    drop(wal);
+    disk.kill();
+    let (_, recovered) = open(&disk).unwrap();
+    let mut firsts = Vec::new();
+    for name in disk.file_names().iter().filter(|name| segment::number(name).is_some()) {
+        let file = disk.open(name).unwrap();
+        match segment::read_header(&*file).unwrap() {
+            [segment::Copy::Good(one), segment::Copy::Good(two)] => {
+                assert_eq!(one, two);
+                if one.incarnation == recovered.me.incarnation {
+                    firsts.push(one.first.0);
+                }
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(firsts.first(), Some(&1), "nothing proves that any of them was durable");
+    assert!(firsts.len() > 2 && firsts.is_sorted_by(|a, b| a < b), "{firsts:?}");
 }

@@ -87,6 +87,18 @@ fn messages_ahead_of_the_oldest_share_a_budget_and_the_oldest_gets_through() {
     assert_eq!(receive(&mut receiver, from, &piece(0, 49)), Ok(()));
 }
 
+#[test]
+fn pieces_of_messages_that_are_over_are_counted_and_dropped() {
+    let mut courier = courier(2, 1);
+    let newer = Fragment { oldest: 3, ..fragment(3, 0) };
+    assert_eq!(receive(&mut courier, peer(1, 1), &newer), Ok(()));
+    for number in 0..3 {
+        assert_eq!(receive(&mut courier, peer(1, 1), &fragment(number, 0)), Ok(()));
+    }
+    let counters = courier.counters();
+    assert_eq!((counters.fragments_repeated, counters.reassembly_bytes), (3, 1000));
+}
+
 /// Cuts a frame into fragments, as `from` would.
 fn cut(from: Peer, whole: &[u8]) -> Vec<Bytes> {
     let pieces = whole.chunks(1000).enumerate().map(|(index, piece)| Fragment {

@@ -14,7 +14,7 @@ fn senseless_parts_are_refused_by_name() {
     fn link(parts: &mut Parts) -> &mut LinkFaults {
         &mut parts.weather.links.usual
     }
-    let cases: [(&str, Change); 30] = [
+    let cases: [(&str, Change); 31] = [
         ("replicas", |parts| parts.settings.replicas = 0),
         ("replicas", |parts| parts.settings.replicas = 10),
         ("frame_bytes_max", |parts| parts.settings.frame_bytes_max = Some(391)),

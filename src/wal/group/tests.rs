@@ -107,3 +107,20 @@ fn a_cut_segment_reads_as_nothing() {
         assert!(Index::read(&segment[..cut], at as usize, SALT).is_none());
     }
 }
+
+#[test]
+fn a_group_of_many_small_records_is_read() {
+    let mut group = Group::new(AT, SALT, Lsn(1));
+    for lsn in 1..=200 {
+        group.push_record(Lsn(lsn), &Record::Promised { ballot: ballot(lsn) }, Slot(0));
+    }
+    let sealed = group.seal(Lsn(0), ballot(200), SEGMENT as u32);
+    let at = SEGMENT - sealed.index.len();
+    let mut segment = vec![0; SEGMENT];
+    put(&mut segment, AT as usize, &sealed.data);
+    put(&mut segment, at, &sealed.index);
+    let group = Whole::read(&segment, AT as usize, SALT).unwrap();
+    let (index, _) = Index::read(&segment, at, SALT).unwrap();
+    assert_eq!((group.mark.count, index.mark), (200, group.mark));
+    assert!(index.frames(&segment, SALT).all(|(.., frame)| frame.is_some()));
+}

@@ -170,3 +170,30 @@ fn what_is_overwritten_outlives_a_crash() {
     assert!(bytes[500..540].iter().all(|byte| *byte == 9), "it is not to be taken back");
     assert!(bytes[..500].iter().chain(&bytes[540..]).all(|byte| *byte == 0));
 }
+
+#[test]
+fn calls_and_what_became_of_them_are_counted() {
+    let disk = HeapMedium::new(1);
+    let counts = |disk: &HeapMedium| {
+        (disk.calls(), disk.syncs(), disk.failures(), disk.shortages(), disk.used())
+    };
+    assert_eq!(counts(&disk), (0, 0, 0, 0, 0));
+    let file = file(&disk);
+    let made = disk.calls();
+    assert_eq!(counts(&disk), (made, disk.syncs(), 0, 0, 4096));
+    file.write_at(0, &[1]).unwrap();
+    file.sync().unwrap();
+    disk.set_capacity(Some(5000));
+    assert!(disk.create("b", 905).is_err());
+    assert!(disk.create("b", 905).is_err());
+    disk.inject(Fault::Call { after: 0, kind: io::ErrorKind::Other });
+    assert!(file.bytes().is_err());
+    let before = counts(&disk);
+    assert_eq!((before.0, before.2, before.3, before.4), (made + 5, 1, 2, 4096));
+    assert!(disk.undisturbed(|| file.sync().is_ok() && file.bytes().is_ok()));
+    assert_eq!(counts(&disk), before, "eyes are not counted");
+    let copy = counts(&disk.copy());
+    assert_eq!((copy.0, copy.1, copy.2, copy.3), (before.0, before.1, 0, 0));
+    disk.kill();
+    assert_eq!((disk.calls(), disk.failures(), disk.shortages()), (before.0, 0, 0));
+}

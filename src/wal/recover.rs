@@ -154,11 +154,13 @@ impl Pass<'_> {
     /// there than what the page cache shows.
     fn settled(&self, spans: &[Span]) -> Lsn {
         let mut settled = self.proven;
-        for span in spans {
-            let later = self.chain.links.iter().skip(span.segment + 1);
-            let copied = later.map(|link| link.header.first).filter(|first| *first <= span.last);
-            let first = copied.min().map_or(settled, |first| Lsn(first.0.saturating_sub(1)));
-            settled = settled.min(first);
+        for (segment, pair) in (1..).zip(self.chain.links.windows(2)) {
+            let (before, header) = (&pair[0].header, &pair[1].header);
+            let begins_a_start = before.incarnation != header.incarnation;
+            let copied = |span: &Span| span.segment < segment && header.first <= span.last;
+            if begins_a_start && spans.iter().any(copied) {
+                settled = settled.min(Lsn(header.first.0.saturating_sub(1)));
+            }
         }
         settled
     }

@@ -351,6 +351,73 @@ fn the_longest_headers_fit() {
     assert_eq!(back, Ok((peer(1), Body::Acknowledgement(acknowledgement))));
 }
 
+/// Messages of every kind that name the slot, each in another place.
+fn naming(slot: Slot) -> Vec<Message> {
+    let (ballot, zero) = (Ballot { round: 1, replica: ReplicaId(1) }, Slot(0));
+    let (below, standing) = (Slot(slot.0 - 1), Standing { promised: ballot, end: slot });
+    let (start, none) = (Standing::default(), Standing::default());
+    let slots = Slots { start: below, end: slot };
+    let empty = Slots { start: zero, end: zero };
+    let runs = vec![Run { slots, ballot }];
+    let marked = Announcement { chosen: slot, runs: vec![] };
+    let ran = Announcement { chosen: zero, runs };
+    let entry = || Entry::Noop;
+    let promise = |slots, chosen| {
+        let (accepted, faulty) = (vec![], vec![]);
+        Promise { ballot, slots, last: true, chosen, accepted, faulty }.into()
+    };
+    let accept = |slot, announcement| Accept { ballot, slot, entry: entry(), announcement }.into();
+    let fetched = |slot, chosen| Fetched { slot, proposal: None, chosen }.into();
+    let sequence = 1;
+    let refused = Refused { incarnation: Incarnation(1), before: standing };
+    let canvassed = |start, chosen| {
+        let (promised, leader) = (ballot, None);
+        CanvassAnswer { sequence, yes: true, promised, leader, start, chosen }.into()
+    };
+    vec![
+        Prepare { ballot, first: slot }.into(),
+        promise(slots, zero),
+        promise(empty, slot),
+        Nack { ballot, promised: ballot, chosen: slot }.into(),
+        accept(slot, Announcement::default()),
+        accept(zero, marked.clone()),
+        accept(zero, ran.clone()),
+        Accepted { ballot, slots, chosen: zero }.into(),
+        Accepted { ballot, slots: Slots::one(zero), chosen: slot }.into(),
+        Behind { ballot, chosen: slot }.into(),
+        Heartbeat { ballot, sequence, announcement: marked }.into(),
+        Heartbeat { ballot, sequence, announcement: ran }.into(),
+        HeartbeatAnswer { ballot, sequence, end: slot, start, chosen: zero }.into(),
+        HeartbeatAnswer { ballot, sequence, end: zero, start: standing, chosen: zero }.into(),
+        HeartbeatAnswer { ballot, sequence, end: zero, start, chosen: slot }.into(),
+        Canvass { sequence, chosen: slot }.into(),
+        canvassed(standing, zero),
+        canvassed(none, slot),
+        Fetch { slot, ballot }.into(),
+        fetched(slot, zero),
+        fetched(zero, slot),
+        CatchUp { slots, chosen: zero }.into(),
+        CatchUp { slots: Slots::one(zero), chosen: slot }.into(),
+        Chosen { slot, ballot, entry: entry(), chosen: zero }.into(),
+        Chosen { slot: zero, ballot, entry: entry(), chosen: slot }.into(),
+        refused.into(),
+    ]
+}
+
+/// Whatever slot or mark a message names, it is bounded: no sum of slots overflows later.
+#[test]
+fn a_slot_that_is_too_high_is_refused_wherever_it_is_named() {
+    let told = |message: &Message| {
+        let mut buffer = Vec::new();
+        encode(CLUSTER, peer(1), message, &mut buffer);
+        decode(CLUSTER, Bytes::from(buffer)).map(|_| ())
+    };
+    for (high, low) in naming(Slot(SLOT_MAX + 1)).iter().zip(&naming(Slot(SLOT_MAX))) {
+        assert_eq!(told(low), Ok(()), "{low:?}");
+        assert!(matches!(told(high), Err(FrameError::Bounds { .. })), "{high:?}");
+    }
+}
+
 /// Headers that contradict themselves, written as another implementation might write them.
 #[test]
 fn impossible_messages_are_refused() {

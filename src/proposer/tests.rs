@@ -152,6 +152,18 @@ fn a_hole_is_filled_with_a_noop_and_a_report_is_fetched() {
 }
 
 #[test]
+fn so_many_entries_are_asked_for_at_a_time_and_the_rest_as_they_come() {
+    let reported: Vec<_> = (0..20).map(|slot| (slot, ballot(2, 2))).collect();
+    let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &reported)]);
+    let asked = bench.take_over(false);
+    assert_eq!(asked, (0..16).map(|slot| fetch(slot, ballot(2, 2))).collect::<Vec<_>>());
+    // One of them comes, and makes room for one more.
+    bench.fetched(5, Some((ballot(2, 2), entry("x"))));
+    let next = bench.take_over(false);
+    assert_eq!(next, [accept(5, entry("x")), fetch(16, ballot(2, 2))]);
+}
+
+#[test]
 fn a_fetched_entry_is_proposed_once() {
     // It comes twice, and a later Promise says that the slot was free: the first proposal stays
     // (I2).

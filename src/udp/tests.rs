@@ -33,8 +33,12 @@ impl Deliver for Kept {
 
 /// A transport that runs, as this start of this replica, and what came in by it.
 fn open(replica: u32, incarnation: u64) -> (UdpTransport, Arc<Kept>) {
+    open_with(Some(key(1)), replica, incarnation)
+}
+
+fn open_with(key: Option<ClusterKey>, replica: u32, incarnation: u64) -> (UdpTransport, Arc<Kept>) {
     let mut options = UdpOptions::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), []);
-    options.key = Some(key(1));
+    options.key = key;
     let mut transport = UdpTransport::bind(options).unwrap();
     let kept = Arc::new(Kept::default());
     let me = Peer {
@@ -89,6 +93,21 @@ fn earlier_starts_and_echoes_are_refused() {
     send_until(&mut first, 1, FRAME, || meter.read().old_incarnation > 0);
     send_until(&mut echo, 1, FRAME, || meter.read().own > 0);
     assert_eq!(at_member.0.lock()[before..].iter().filter(|frame| *frame == FRAME).count(), 0);
+}
+
+/// Anybody can claim a later start where nobody has a key: it must not lock the member out.
+#[test]
+fn without_a_key_no_start_that_is_claimed_is_remembered() {
+    let (member, at_member) = open_with(None, 1, 1);
+    let [mut forged, mut honest] = [9, 1].map(|start| {
+        let mut transport = open_with(None, 2, start).0;
+        transport.set_peer(ReplicaId(1), member.local_address());
+        transport
+    });
+    let seen = |wanted: &[u8]| at_member.0.lock().iter().any(|frame| frame == wanted);
+    send_until(&mut forged, 1, b"forged", || seen(b"forged"));
+    send_until(&mut honest, 1, b"honest", || seen(b"honest"));
+    assert_eq!(member.meter().read().old_incarnation, 0);
 }
 
 fn cluster(name: &str) -> ClusterId {

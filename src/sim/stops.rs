@@ -251,7 +251,9 @@ impl Cluster {
     pub(crate) fn lay(&mut self, at: usize, misfit: Misfit, luck: u64) -> bool {
         let other = (at + 1 + luck as usize % (self.hosts.len() - 1).max(1)) % self.hosts.len();
         let neighbour = self.hosts[other].disk.wal().map(|wal| wal.own_medium().clone());
-        let Some(neighbour) = neighbour.filter(|_| other != at) else { return false };
+        // A directory that was lost may be empty, and would be begun anew under any name.
+        let whole = other != at && self.hosts[other].identity == Identity::Own;
+        let Some(neighbour) = neighbour.filter(|_| whole) else { return false };
         let laid = self.hosts[at].disk.wal().is_some_and(|wal| wal.lay(misfit, &neighbour, luck));
         if laid {
             self.faults.misfits += 1;

@@ -281,9 +281,10 @@ fn start_on(disk: &HeapMedium, book: &Book) -> Handle<u64> {
 fn propose_until_failure(node: &Handle<u64>, command: &[u8]) -> (usize, TicketError) {
     let mut acknowledged = 0;
     loop {
-        match node.propose(command).wait() {
-            Ok(_) => acknowledged += 1,
-            Err(error) => return (acknowledged, error),
+        match node.propose(command).wait_timeout(Duration::from_secs(30)) {
+            Ok(Ok(_)) => acknowledged += 1,
+            Ok(Err(error)) => return (acknowledged, error),
+            Err(_) => panic!("nobody hears of the failure"),
         }
     }
 }

@@ -69,6 +69,17 @@ fn frame(replica: u32, header: &[u8], payload: &[u8]) -> Bytes {
 /// 2^32 - 1, as postcard writes a length.
 const HUGE: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x0f];
 
+/// A number as postcard writes it.
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
 /// What may come before a list in a header of each kind that has one.
 const BEFORE_LISTS: [&[u8]; 5] = [
     &[1, 2, 1, 0, 0, 1, 0],    // Promise, before the accepted runs
@@ -90,13 +101,19 @@ fn claims_allocate_nothing() {
 fn lists_of_claimed_lengths() {
     for before in BEFORE_LISTS {
         for filler in [0, 1, 2000, 14_000] {
-            let mut header = before.to_vec();
-            header.extend_from_slice(&HUGE);
-            // Bytes that read as one run, or half a member, after the other.
-            header.resize(header.len() + filler, 1);
-            let frame = frame(1, &header, &[]);
-            let used = peak(|| assert!(wire::decode(CLUSTER, frame).is_err()));
-            assert!(used <= 16 << 10, "{used} bytes for a header that begins {before:?}");
+            // Far more elements than there are bytes, and as many as there are.
+            for claimed in [HUGE.to_vec(), varint(filler)] {
+                let mut header = before.to_vec();
+                header.extend_from_slice(&claimed);
+                // Bytes that read as one run, or half a member, after the other.
+                header.resize(header.len() + filler, 1);
+                let frame = frame(1, &header, &[]);
+                let mut taken = false;
+                let used = peak(|| taken = wire::decode(CLUSTER, frame).is_ok());
+                assert!(!taken || claimed != HUGE);
+                let most = if filler < 2000 { 1 << 10 } else { 16 << 10 };
+                assert!(used <= most, "{used} bytes for {filler} after {before:?} {claimed:?}");
+            }
         }
     }
     // An honest list is read, so the bytes before it are what they should be.
@@ -133,13 +150,6 @@ fn random_headers() {
 }
 
 fn fragments_of_claimed_totals() {
-    let varint = |mut value: usize, header: &mut Vec<u8>| {
-        while value >= 0x80 {
-            header.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        header.push(value as u8);
-    };
     // The receiver's own name comes from the wire, like every other.
     let (me, _) = wire::decode(CLUSTER, frame(2, &[8, 1, 0], &[])).unwrap();
     let mut courier = Courier::new(CLUSTER, me, 1200).unwrap();
@@ -148,8 +158,8 @@ fn fragments_of_claimed_totals() {
         for number in 0..32 {
             // Fragment: to replica 2, its number, the oldest, total, piece, index 0.
             let mut header = vec![16, 2, number, 0];
-            varint(FRAME_BYTES_MAX, &mut header);
-            varint(1000, &mut header);
+            header.extend(varint(FRAME_BYTES_MAX));
+            header.extend(varint(1000));
             header.push(0);
             frames.push(frame(replica, &header, &[7; 1000]));
         }

@@ -503,6 +503,27 @@ fn more_receivers_than_have_room_are_refused_until_others_are_idle() {
 }
 
 #[test]
+fn a_receiver_that_gets_its_place_back_is_sent_no_number_twice() {
+    // Other receivers take its place meanwhile. It remembers what it had under every number, and
+    // would take the next message for one that it has.
+    let mut link = Link::new(1, CALM);
+    link.send(0, &accept(1, 10_000));
+    link.run(2, Duration::from_secs(1));
+    for replica in 3..3 + PEERS_MAX as u32 {
+        let to = Replicas::one(ReplicaId(replica));
+        link.couriers[0].send(link.now, &to, &accept(1, 10_000), &mut |_, _| {});
+    }
+    assert_eq!(link.couriers[0].counters().dropped_full, 0);
+    // The others are silent, and given up.
+    link.now = link.now.after(Duration::from_secs(6));
+    link.couriers[0].handle_timeout(link.now, &mut |_, _| {});
+    link.send(0, &accept(2, 10_000));
+    link.run(2, Duration::from_secs(1));
+    let both = [&accept(1, 10_000), &accept(2, 10_000)];
+    assert!(link.messages() == both, "{} messages came", link.messages().len());
+}
+
+#[test]
 fn a_transport_of_tiny_frames_is_refused() {
     let new = |bytes| Courier::new(CLUSTER, peer(1, 1), bytes).map(|_| ());
     assert_eq!(new(391), Err(FrameError::Transport { bytes: 391, least: 392 }));

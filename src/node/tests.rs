@@ -28,8 +28,11 @@ use crate::message::{Canvass, Message};
 use crate::output::IgnoreReason;
 use crate::slot::Slot;
 use crate::time::Instant;
-use crate::wal::{HeapMedium, Wal, WalOptions};
+use crate::transport::Transport;
+use crate::wal::{HeapMedium, Medium, Wal, WalOptions};
 use crate::wire;
+
+mod broken;
 
 const PLACE: Place = Place { slot: Slot(3), index: 1 };
 
@@ -251,10 +254,11 @@ const CLUSTER: ClusterId = ClusterId([1; 16]);
 
 /// A cluster of one, or one of three that is alone.
 fn start(members: u32) -> Handle<u64> {
-    let options = WalOptions::default();
-    let disk = Box::new(HeapMedium::new(1));
-    let log = Wal::open(disk, CLUSTER, ReplicaId(1), options).unwrap();
-    let transport = Network::new().transport(ReplicaId(1));
+    start_over(members, Box::new(HeapMedium::new(1)), Network::new().transport(ReplicaId(1)))
+}
+
+fn start_over(members: u32, disk: Box<dyn Medium>, transport: impl Transport) -> Handle<u64> {
+    let log = Wal::open(disk, CLUSTER, ReplicaId(1), WalOptions::default()).unwrap();
     let config = Config::new((1..=members).map(ReplicaId));
     Node::start(config, log, transport, Count(0)).unwrap()
 }

@@ -16,6 +16,7 @@ use crate::outbox::tests::{
 use crate::record::Record;
 use crate::slot::ALPHA;
 
+mod deposed;
 mod ends;
 mod hostile;
 mod stuck;
@@ -521,8 +522,10 @@ fn a_new_leader_has_its_whole_time_to_get_something_chosen() {
 
 #[test]
 fn the_log_below_the_mark_is_served_and_no_more() {
-    // Slots 0 and 1 are chosen here; a peer that asks for more gets these two.
+    // Slots 0 and 1 are chosen here, slot 2 is only accepted, and another entry may be chosen there
+    // (I6). A peer that asks for more gets the first two.
     let mut alone = Alone::start(recovered(1));
+    alone.hear(2, accept(ballot(1, 2), 2, "y", Announcement::default()));
     for slot in [0, 1].map(Slot) {
         alone.hear(2, Chosen { slot, ballot: ballot(1, 2), entry: entry("x"), chosen: Slot(2) });
     }

@@ -1,0 +1,39 @@
+//! Leaders that hear of another one.
+
+use super::*;
+
+#[test]
+fn a_leader_that_hears_a_higher_one_follows_it_and_proposes_no_more() {
+    // 2 leads at 9.2 by the promise of 3; its Prepare never came here. Whatever is proposed or sent
+    // again from now on is refused, and whoever waits for it does not hear of the new leader.
+    let mut alone = Alone::start_with(|config| config.pipeline_slots = 1, recovered(1));
+    alone.lead();
+    alone.propose(b"proposed");
+    alone.propose(&[0; 40]);
+    let leader = ballot(9, 2);
+    let drained = alone.hear(2, heartbeat(leader, Announcement::default()));
+    let fate = Fate::NotLeader { leader: None };
+    assert_eq!(fates(&drained), [Output::Fate { commands: 1..2, fate }]);
+    let status = alone.replica.status();
+    assert_eq!((status.role, status.leader), (Role::Following, Some(leader)));
+    let refused = alone.replica.propose(alone.now, b"x");
+    assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(id(2)) }));
+    for _ in 0..20 {
+        alone.hear(2, heartbeat(leader, Announcement::default()));
+        let sent = alone.tick();
+        assert!(!names(&sent).iter().any(|name| ["Accept", "Heartbeat"].contains(name)));
+    }
+}
+
+#[test]
+fn a_leader_is_not_deposed_by_a_lower_one() {
+    // 2 led before and has not heard of it yet: it is told so.
+    let mut alone = Alone::start(recovered(1));
+    alone.hear(2, heartbeat(ballot(1, 2), Announcement::default()));
+    alone.hear(3, Prepare { ballot: ballot(2, 3), first: Slot(0) });
+    let leader = alone.lead();
+    let drained = alone.hear(2, heartbeat(ballot(1, 2), Announcement::default()));
+    assert_eq!(names(&drained), ["Nack"]);
+    let status = alone.replica.status();
+    assert_eq!((status.role, status.leader), (Role::Leading, Some(leader)));
+}

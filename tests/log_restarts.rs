@@ -68,3 +68,23 @@ fn a_record_whose_proof_is_damaged_is_written_again() {
     disk.cut_power(Kept::Nothing);
     assert_eq!(slots(&restart(&disk)), [0, 1], "written again by the start before");
 }
+
+/// I1: the record that raised the promise is lost, and so is a slot of the superblock; the second
+/// copy of the record's group tells of it.
+#[test]
+fn a_promise_outlives_its_record_and_a_slot_of_the_superblock() {
+    for slot in [0, 4096] {
+        let disk = HeapMedium::new(1);
+        let (mut wal, _) = open(&disk).expect("opens");
+        append(&mut wal, &accepted(0, 1, 600), Slot(0));
+        sync(&mut wal);
+        append(&mut wal, &accepted(1, 7, 600), Slot(0));
+        sync(&mut wal);
+        drop(wal);
+        disk.flip(FIRST, DATA + GROUP + WITHIN, 1);
+        disk.flip("superblock", slot + 100, 1);
+        for start in 2..5 {
+            assert_eq!(restart(&disk).promised, ballot(7), "slot at {slot}, start {start}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Leaders that hear of another one.
+//! Leaders that hear of another one, or of nobody.
 
 use super::*;
 
@@ -36,4 +36,21 @@ fn a_leader_is_not_deposed_by_a_lower_one() {
     assert_eq!(names(&drained), ["Nack"]);
     let status = alone.replica.status();
     assert_eq!((status.role, status.leader), (Role::Leading, Some(leader)));
+}
+
+#[test]
+fn a_leader_that_nobody_answers_gives_back_its_queue_within_a_timeout() {
+    let mut alone = Alone::start_with(|config| config.pipeline_slots = 1, recovered(1));
+    alone.lead();
+    let (began, timeout) = (alone.now, Config::new([1, 2, 3].map(id)).election_timeout);
+    alone.propose(b"proposed");
+    alone.propose(&[0; 40]);
+    let mut told = Vec::new();
+    while told.is_empty() && alone.now < began.after(timeout * 3) {
+        told.extend(fates(&alone.tick()));
+    }
+    let fate = Fate::NotLeader { leader: None };
+    assert_eq!(told, [Output::Fate { commands: 1..2, fate }]);
+    assert!(alone.now <= began.after(timeout * 2), "only at {}", alone.now);
+    assert_eq!(alone.replica.status().role, Role::Following);
 }

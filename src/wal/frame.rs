@@ -26,6 +26,8 @@ pub(super) const ENTRY_HEAD: usize = 24;
 pub(super) const MARKER: usize = HEAD + MARKER_BODY;
 const MARKER_BODY: usize = 40;
 const MEMBER: usize = 20;
+/// The highest number of a record, or of anything else that is counted, that is believed.
+const COUNT_MAX: u64 = 1 << 62;
 const BODY_MAX: usize = ENTRY_HEAD + ENTRY_BYTES_MAX;
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -307,7 +309,7 @@ impl<'a> Frame<'a> {
             return None;
         }
         let head = Head {
-            lsn: Lsn(u64_at(head, 8)),
+            lsn: lsn_at(head, 8)?,
             chosen: Slot(u64_at(head, 16)),
             previous: u32_at(head, 24),
         };
@@ -376,13 +378,23 @@ impl<'a> Frame<'a> {
             return None;
         }
         Some(Mark {
-            first: Lsn(u64_at(self.body, 0)),
+            first: lsn_at(self.body, 0)?,
             count: u32_at(self.body, 32),
-            durable: Lsn(u64_at(self.body, 8)),
+            durable: lsn_at(self.body, 8)?,
             promised: ballot_at(self.body, 16),
             chosen: self.head.chosen,
         })
     }
+}
+
+/// Something that is counted; `None` above what any log comes to, so that no sum with it overflows.
+pub(super) fn count_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64_at(bytes, at)).filter(|count| *count <= COUNT_MAX)
+}
+
+/// The number of a record, likewise.
+pub(super) fn lsn_at(bytes: &[u8], at: usize) -> Option<Lsn> {
+    count_at(bytes, at).map(Lsn)
 }
 
 pub(super) fn ballot_at(bytes: &[u8], at: usize) -> Ballot {

@@ -204,9 +204,9 @@ impl Index {
             return None;
         }
         let mark = Mark {
-            first: Lsn(u64_at(bytes, 16)),
+            first: frame::lsn_at(bytes, 16)?,
             count: count as u32,
-            durable: Lsn(u64_at(bytes, 24)),
+            durable: frame::lsn_at(bytes, 24)?,
             promised: frame::ballot_at(bytes, 32),
             chosen: Slot(u64_at(bytes, 48)),
         };

@@ -11,7 +11,7 @@ use std::io;
 use crate::checksum;
 use crate::membership::{ClusterId, DiskId, Incarnation, ReplicaId};
 use crate::record::Lsn;
-use crate::wal::frame::{SECTOR, Salt, array_at, put, u32_at, u64_at};
+use crate::wal::frame::{SECTOR, Salt, array_at, lsn_at, put, u32_at, u64_at};
 use crate::wal::medium::{Medium, MediumFile};
 use crate::wal::superblock::VERSION;
 
@@ -105,6 +105,8 @@ impl Header {
         if version != VERSION || u32_at(bytes, 12) != SECTOR as u32 {
             return Copy::Newer(version);
         }
+        let lsns = [80, 88, 96].map(|at| lsn_at(bytes, at));
+        let [Some(first), Some(sealed), Some(durable)] = lsns else { return Copy::Rot };
         Copy::Good(Self {
             cluster: ClusterId(array_at(bytes, 16)),
             disk: DiskId(array_at(bytes, 32)),
@@ -113,9 +115,9 @@ impl Header {
             number: u64_at(bytes, 56),
             incarnation: Incarnation(u64_at(bytes, 64)),
             salt: u64_at(bytes, 72),
-            first: Lsn(u64_at(bytes, 80)),
-            sealed: Lsn(u64_at(bytes, 88)),
-            durable: Lsn(u64_at(bytes, 96)),
+            first,
+            sealed,
+            durable,
         })
     }
 }

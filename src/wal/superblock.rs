@@ -13,7 +13,7 @@ use crate::entry::ENTRY_BYTES_MAX;
 use crate::membership::{ClusterId, DiskId, Incarnation, MEMBERS_MAX, Member, ReplicaId};
 use crate::record::Lsn;
 use crate::slot::ALPHA;
-use crate::wal::frame::{SECTOR, array_at, ballot_at, put, u32_at, u64_at};
+use crate::wal::frame::{SECTOR, array_at, ballot_at, count_at, put, u32_at, u64_at};
 use crate::wal::medium::{Medium, MediumFile};
 
 /// The format of superblock and segments.
@@ -115,12 +115,16 @@ impl Superblock {
         if members > MEMBERS_MAX {
             return Slot::Rot;
         }
+        let counts = [16, 104, 112, 120].map(|at| count_at(bytes, at));
+        let [Some(sequence), Some(first), Some(last), Some(durable)] = counts else {
+            return Slot::Rot;
+        };
         let member = |i| Member {
             replica: ReplicaId(u32_at(bytes, MEMBERS + i * MEMBER)),
             disk: DiskId(array_at(bytes, MEMBERS + i * MEMBER + 4)),
         };
         Slot::Good(Self {
-            sequence: u64_at(bytes, 16),
+            sequence,
             cluster: ClusterId(array_at(bytes, 24)),
             disk: DiskId(array_at(bytes, 40)),
             replica: ReplicaId(u32_at(bytes, 56)),
@@ -130,9 +134,9 @@ impl Superblock {
             promised: ballot_at(bytes, 88),
             members: (0..members).map(member).collect(),
             formed: u32_at(bytes, 100) != 0,
-            first: u64_at(bytes, 104),
-            last: u64_at(bytes, 112),
-            durable: Lsn(u64_at(bytes, 120)),
+            first,
+            last,
+            durable: Lsn(durable),
         })
     }
 }

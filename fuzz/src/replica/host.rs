@@ -386,7 +386,8 @@ impl Host {
             Output::Fate { commands, fate } => {
                 let (mut watch, log) = (std::mem::take(&mut self.watch), self.log());
                 let stored = |slot| self.stored.get(&slot).map(|(_, _, entry)| entry.clone());
-                watch.on_fate(commands, fate, &log, stored);
+                let is_alone = self.config.members.len() == 1;
+                watch.on_fate(commands, fate, is_alone, &log, stored);
                 self.watch = watch;
             }
             Output::Event(Event::Halted { reason }) => {

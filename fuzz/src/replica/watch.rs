@@ -208,11 +208,13 @@ impl Watch {
         assert!(!formed || durable(&is_formed), "I4: says that it is formed before it is durable");
     }
 
-    /// What became of commands. `stored` gives what is in the log at a slot.
+    /// What became of commands. `stored` gives what is in the log at a slot; `is_alone` tells that
+    /// the cluster has one member.
     pub(super) fn on_fate(
         &mut self,
         commands: core::ops::Range<u64>,
         fate: Fate,
+        is_alone: bool,
         log: &Logged<'_>,
         stored: impl Fn(Slot) -> Option<Entry>,
     ) {
@@ -223,7 +225,10 @@ impl Watch {
                     assert!(!self.out.contains(&sequence), "{sequence} was proposed after all");
                 }
                 Fate::Superseded => {
-                    assert!(self.out.contains(&sequence), "{sequence} was never proposed");
+                    // Who is alone sends its Accept to nobody, and writes nothing where a liar has
+                    // told it that another entry is chosen.
+                    let seen = self.out.contains(&sequence);
+                    assert!(seen || is_alone, "{sequence} was never proposed");
                 }
                 Fate::Chosen { slot, index } => {
                     let Some(Entry::Batch(batch)) = stored(slot) else {

@@ -162,3 +162,6 @@ pub(super) fn random_salt(medium: &dyn Medium) -> io::Result<u64> {
     medium.random(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests;

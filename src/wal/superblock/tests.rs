@@ -14,3 +14,17 @@ fn more_members_than_there_can_be_are_rot() {
     put(&mut bytes, SUM, &sum.to_le_bytes());
     assert_eq!(Superblock::read(&bytes), Slot::Rot);
 }
+
+#[test]
+fn numbers_beyond_those_of_any_log_are_rot() {
+    let block = Superblock::new(ClusterId([1; 16]), ReplicaId(1), DiskId([1; 16]));
+    for at in [16, 104, 112, 120] {
+        for (number, holds) in [(1u64 << 62, true), ((1 << 62) + 1, false), (u64::MAX, false)] {
+            let mut bytes = block.write();
+            put(&mut bytes, at, &number.to_le_bytes());
+            let sum = checksum::of(&bytes[..SUM]);
+            put(&mut bytes, SUM, &sum.to_le_bytes());
+            assert_eq!(matches!(Superblock::read(&bytes), Slot::Good(_)), holds, "{at}: {number}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 #[path = "log/model.rs"]
 mod model;
 
-use model::{CLUSTER, ME, SMALL, accepted, ballot, chosen, entry, open};
+use model::{CLUSTER, ME, SMALL, accepted, append_at, ballot, chosen, entry, open, sync_now};
 use synod::checksum;
 use synod::membership::{ClusterId, ReplicaId};
 use synod::record::{Lsn, Record, Recovered};
@@ -54,21 +54,12 @@ fn append(wal: &mut Wal, record: &Record) {
     append_at(wal, record, Slot(0));
 }
 
-fn append_at(wal: &mut Wal, record: &Record, chosen: Slot) {
-    wal.append(wal.status().last.next(), record, chosen).expect("appends");
-}
-
-fn sync(wal: &mut Wal) {
-    let sync = wal.start_sync().expect("starts").expect("something to sync");
-    wal.finish(sync.run()).expect("syncs");
-}
-
 /// Slots 0, 1 and 2 accepted at ballot 1, each synced for itself. The third is not proven durable.
 fn three_groups(disk: &HeapMedium) -> Wal {
     let (mut wal, _) = open(disk).expect("opens");
     for slot in 0..3 {
         append(&mut wal, &accepted(slot, 1, 600));
-        sync(&mut wal);
+        sync_now(&mut wal);
     }
     wal
 }
@@ -79,7 +70,7 @@ fn two_groups_and_one_written(disk: &HeapMedium) {
     for slot in 0..3 {
         append(&mut wal, &accepted(slot, 1, 600));
         if slot < 2 {
-            sync(&mut wal);
+            sync_now(&mut wal);
         }
     }
     wal.start_sync().expect("starts").expect("something to sync").write();
@@ -275,7 +266,7 @@ rows! {
         let old = disk.file_bytes(SUPER);
         let (mut wal, _) = open(&disk).expect("opens");
         append(&mut wal, &accepted(3, 4, 600));
-        sync(&mut wal);
+        sync_now(&mut wal);
         drop(wal);
         disk.put_file(SUPER, &old);
         let back = Refusal::RolledBack { segment: 2, incarnation: 2, superblock: 1 };
@@ -301,7 +292,7 @@ rows! {
         let disk = HeapMedium::new(1);
         let (mut wal, _) = open(&disk).expect("opens");
         append(&mut wal, &accepted(0, 1, 600));
-        sync(&mut wal);
+        sync_now(&mut wal);
         // Two groups under way; of the first nothing arrives, the second does.
         append(&mut wal, &accepted(1, 1, 600));
         let first = wal.start_sync().expect("starts");
@@ -318,7 +309,7 @@ rows! {
         assert_eq!((found.last, slots(&found)), (Lsn(1), vec![0]));
         // Another record gets the number of the one that never arrived.
         append(&mut wal, &accepted(7, 2, 600));
-        sync(&mut wal);
+        sync_now(&mut wal);
         drop(wal);
         let found = recovered(&disk);
         assert_eq!((found.last, slots(&found)), (Lsn(2), vec![0, 7]));
@@ -349,14 +340,14 @@ rows! {
             assert!(wal.locate(Slot(1)).is_none());
             assert_eq!(wal.status().lost, 1);
             append(&mut wal, &accepted(1, 2, 50));
-            sync(&mut wal);
+            sync_now(&mut wal);
             drop(wal);
             assert_eq!(recovered(&disk).faulty, []);
         }
         let disk = HeapMedium::new(1);
         let mut wal = three_groups(&disk);
         append_at(&mut wal, &chosen(3, 1, 10), Slot(2));
-        sync(&mut wal);
+        sync_now(&mut wal);
         drop(wal);
         disk.flip(FIRST, GROUPS[1] + WITHIN, 1);
         let found = recovered(&disk);
@@ -457,7 +448,7 @@ fn a_lost_list_of_members_is_told_by_the_superblock() {
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &model::members());
     append(&mut wal, &Record::Formed);
-    sync(&mut wal);
+    sync_now(&mut wal);
     wal.close().expect("closes");
     disk.flip(FIRST, GROUPS[0] + 60, 1);
     let found = recovered(&disk);
@@ -472,7 +463,7 @@ fn a_promise_outlives_its_record() {
         let disk = HeapMedium::new(1);
         let mut wal = three_groups(&disk);
         append(&mut wal, &last);
-        sync(&mut wal);
+        sync_now(&mut wal);
         drop(wal);
         disk.zero(FIRST, GROUPS[2] + 1024..GROUPS[2] + 2048);
         disk.zero(FIRST, COPIES[2] - SECTOR..COPIES[2]);
@@ -487,9 +478,9 @@ fn a_list_of_members_that_is_lost_in_both_places_is_refused() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &model::members());
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &chosen(0, 1, 10));
-    sync(&mut wal);
+    sync_now(&mut wal);
     drop(wal);
     disk.flip(FIRST, GROUPS[0] + 60, 1);
     // The slot that was written with the list.
@@ -503,11 +494,11 @@ fn an_older_copy_of_a_segment_is_a_loss_not_a_shorter_log() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &accepted(0, 1, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     let old = disk.file_bytes(FIRST);
     for slot in 1..4 {
         append(&mut wal, &accepted(slot, 1, 600));
-        sync(&mut wal);
+        sync_now(&mut wal);
     }
     wal.close().expect("closes");
     disk.put_file(FIRST, &old);
@@ -548,11 +539,11 @@ fn a_learned_entry_stays_and_what_was_accepted_beside_it_is_told_as_lost() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &chosen(4, 1, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &accepted(4, 3, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &accepted(5, 3, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     drop(wal);
     disk.flip(FIRST, GROUPS[1] + WITHIN, 1);
     let found = recovered(&disk);
@@ -568,11 +559,11 @@ fn a_lost_learned_entry_is_faulty_up_to_the_promise() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &accepted(4, 1, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &chosen(4, 1, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &Record::Promised { ballot: ballot(9) });
-    sync(&mut wal);
+    sync_now(&mut wal);
     drop(wal);
     disk.flip(FIRST, GROUPS[1] + WITHIN, 1);
     let found = recovered(&disk);
@@ -587,11 +578,11 @@ fn what_was_accepted_after_a_lost_learned_entry_is_not_taken_for_chosen() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     append(&mut wal, &chosen(0, 5, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append(&mut wal, &accepted(0, 3, 600));
-    sync(&mut wal);
+    sync_now(&mut wal);
     append_at(&mut wal, &accepted(1, 3, 600), Slot(1));
-    sync(&mut wal);
+    sync_now(&mut wal);
     drop(wal);
     disk.flip(FIRST, GROUPS[0] + WITHIN, 1);
     let found = recovered(&disk);

@@ -3,10 +3,10 @@
 #[path = "log/model.rs"]
 mod model;
 
-use model::{accepted, ballot, open};
-use synod::record::{Record, Recovered};
+use model::{accepted, append_at, ballot, open, sync_now};
+use synod::record::Recovered;
 use synod::slot::{Run, Slot, Slots};
-use synod::wal::{HeapMedium, Kept, Wal};
+use synod::wal::{HeapMedium, Kept};
 
 const FIRST: &str = "0000000000000001.log";
 const SECOND: &str = "0000000000000002.log";
@@ -14,15 +14,6 @@ const SECOND: &str = "0000000000000002.log";
 const DATA: u64 = 8192;
 const GROUP: u64 = 1024;
 const WITHIN: u64 = 300;
-
-fn append(wal: &mut Wal, record: &Record, chosen: Slot) {
-    wal.append(wal.status().last.next(), record, chosen).expect("appends");
-}
-
-fn sync(wal: &mut Wal) {
-    let sync = wal.start_sync().expect("starts").expect("something to sync");
-    wal.finish(sync.run()).expect("syncs");
-}
 
 fn restart(disk: &HeapMedium) -> Recovered {
     disk.kill();
@@ -36,8 +27,8 @@ fn a_mark_that_went_with_a_lost_record_never_falls() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
     for slot in 0..3 {
-        append(&mut wal, &accepted(slot, 1, 600), Slot(slot));
-        sync(&mut wal);
+        append_at(&mut wal, &accepted(slot, 1, 600), Slot(slot));
+        sync_now(&mut wal);
     }
     drop(wal);
     disk.flip(FIRST, DATA + 2 * GROUP + WITHIN, 1);
@@ -55,9 +46,9 @@ fn a_mark_that_went_with_a_lost_record_never_falls() {
 fn a_record_whose_proof_is_damaged_is_written_again() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).expect("opens");
-    append(&mut wal, &accepted(0, 1, 600), Slot(0));
-    sync(&mut wal);
-    append(&mut wal, &accepted(1, 1, 600), Slot(0));
+    append_at(&mut wal, &accepted(0, 1, 600), Slot(0));
+    sync_now(&mut wal);
+    append_at(&mut wal, &accepted(1, 1, 600), Slot(0));
     // It reaches the page cache, and no further.
     wal.start_sync().expect("starts").expect("something to sync").write();
     drop(wal);
@@ -76,10 +67,10 @@ fn a_promise_outlives_its_record_and_a_slot_of_the_superblock() {
     for slot in [0, 4096] {
         let disk = HeapMedium::new(1);
         let (mut wal, _) = open(&disk).expect("opens");
-        append(&mut wal, &accepted(0, 1, 600), Slot(0));
-        sync(&mut wal);
-        append(&mut wal, &accepted(1, 7, 600), Slot(0));
-        sync(&mut wal);
+        append_at(&mut wal, &accepted(0, 1, 600), Slot(0));
+        sync_now(&mut wal);
+        append_at(&mut wal, &accepted(1, 7, 600), Slot(0));
+        sync_now(&mut wal);
         drop(wal);
         disk.flip(FIRST, DATA + GROUP + WITHIN, 1);
         disk.flip("superblock", slot + 100, 1);

@@ -46,6 +46,17 @@ pub(crate) fn members() -> Record {
     Record::Members { members: vec![member(1), member(2), member(3)] }
 }
 
+/// Appends the next record, with its chosen mark.
+pub(crate) fn append_at(wal: &mut Wal, record: &Record, chosen: Slot) {
+    wal.append(wal.status().last.next(), record, chosen).expect("appends");
+}
+
+/// Syncs everything that was appended.
+pub(crate) fn sync_now(wal: &mut Wal) {
+    let sync = wal.start_sync().expect("starts").expect("something to sync");
+    wal.finish(sync.run()).expect("syncs");
+}
+
 /// Every record that was appended, with its chosen mark, and which of them must not be lost.
 #[derive(Clone, Default)]
 pub(crate) struct Model {

@@ -1,54 +1,17 @@
 //! Runs the built examples as a person would: what they print, and their exit codes. And the parts
 //! of `udp_cluster` that can be tested on their own.
-//!
-//! The binaries are those that `cargo test` builds beside this one. `cargo test --test examples`
-//! alone does not, so they are built here if they are missing or older than their source.
 
-use std::ffi::OsStr;
+#[path = "examples/built.rs"]
+mod built;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::Once;
-use std::time::SystemTime;
 
+use built::example;
 use sha2::{Digest, Sha256};
-
-/// The example's binary: `target/<profile>/examples/name`, beside `target/<profile>/deps`.
-fn example(name: &str) -> PathBuf {
-    static BUILT: Once = Once::new();
-    let test = std::env::current_exe().expect("a running test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("tests lie in target/profile/deps");
-    let examples = profile.join("examples");
-    BUILT.call_once(|| {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let source = newest(&package.join("src")).max(newest(&package.join("examples")));
-        let built = |name: &str| fs::metadata(examples.join(name))?.modified();
-        let all = ["embed", "own_machine", "simulate", "udp_cluster"];
-        if all.map(built).into_iter().any(|at| at.ok() < source) {
-            let release = profile.file_name() == Some(OsStr::new("release"));
-            let status = Command::new(env!("CARGO"))
-                .args(["build", "--examples"])
-                .args(release.then_some("--release"))
-                .current_dir(package)
-                .status()
-                .expect("cargo runs");
-            assert!(status.success(), "the examples cannot be built");
-        }
-    });
-    examples.join(name)
-}
-
-/// When the newest file below this directory was changed.
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).expect("the source is there");
-    let changed = entries.map(|entry| {
-        let path = entry.expect("the directory can be read").path();
-        if path.is_dir() { newest(&path) } else { fs::metadata(&path).ok()?.modified().ok() }
-    });
-    changed.max().flatten()
-}
 
 /// Runs `udp_cluster` with these arguments and this standard input, and temporary files in `temp`.
 fn udp_cluster(temp: &Path, args: &[&str], stdin: &[u8]) -> Output {

@@ -281,6 +281,24 @@ fn a_full_disk_refuses_entries_keeps_promises_and_recovers() {
     assert!(disk.file_names().contains(&"reserve".into()));
 }
 
+/// Not even the reserve is there: then a start is refused, and says that it is the space.
+#[test]
+fn a_start_on_a_full_disk_without_the_reserve_says_so() {
+    let disk = HeapMedium::new(8);
+    let mut model = Model::default();
+    let (mut wal, _) = model::open(&disk).expect("opens");
+    append(&mut wal, &accepted(0, 1, 1500)).expect("there is room");
+    model.push(accepted(0, 1, 1500), Slot(0));
+    model::sync(&mut wal, &mut model).expect("syncs");
+    drop(wal);
+    Medium::remove(&disk, "reserve").expect("there is one");
+    disk.set_capacity(Some(0));
+    assert!(matches!(model::open(&disk), Err(WalError::Full { .. })));
+    disk.set_capacity(None);
+    let (wal, recovered) = model::open(&disk).expect("opens when there is space again");
+    model.check(&wal, &recovered);
+}
+
 /// A directory whose randomness comes from a seed.
 struct Seeded(Directory, Mutex<Rand64>);
 

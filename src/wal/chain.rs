@@ -13,7 +13,7 @@ use crate::wal::medium::Medium;
 use crate::wal::segment::{self, Copy, Header, read_header};
 use crate::wal::superblock::{self, Slot, Superblock, VERSION, read_slots};
 use crate::wal::sync::io_error;
-use crate::wal::table::{SEGMENT, SUPERBLOCK, Verdict};
+use crate::wal::table::{Row, SEGMENT, SUPERBLOCK, Verdict};
 
 /// A segment of the log.
 pub(super) struct Link {
@@ -27,13 +27,20 @@ pub(super) struct Chain {
     pub(super) one_rotten: bool,
 }
 
-/// Reads and judges the superblock. `None`: there is nothing yet.
+/// The superblock as it lies, and what the table says of it.
+pub(super) struct Judged {
+    pub(super) slots: [Slot; 2],
+    pub(super) row: &'static Row,
+    /// The copy that counts, and whether the other one does not hold. `None`: there is nothing yet.
+    pub(super) taken: Result<Option<(Superblock, bool)>, WalError>,
+}
+
+/// Reads and judges the superblock. Without an owner it may be anybody's.
 pub(super) fn read_superblock(
     medium: &dyn Medium,
     names: &[String],
-    cluster: ClusterId,
-    replica: ReplicaId,
-) -> Result<Option<(Superblock, bool)>, WalError> {
+    owner: Option<(ClusterId, ReplicaId)>,
+) -> Result<Judged, WalError> {
     let place = medium.place();
     let there = names.iter().any(|name| name == superblock::NAME);
     let segments = names.iter().any(|name| segment::number(name).is_some());
@@ -44,16 +51,16 @@ pub(super) fn read_superblock(
         [Slot::Rot, Slot::Rot]
     };
     let (mut good, mut newer) = (Vec::new(), None);
-    for slot in slots {
+    for slot in &slots {
         match slot {
-            Slot::Good(block) => good.push(block),
-            Slot::Newer(version) => newer = Some(version),
+            Slot::Good(block) => good.push(block.clone()),
+            Slot::Newer(version) => newer = Some(*version),
             Slot::Rot => {}
         }
     }
     let both = good.len() == 2;
     let block = good.into_iter().max_by_key(|block| block.sequence);
-    let foreign = block.as_ref().and_then(|block| foreign(block, cluster, replica));
+    let foreign = block.as_ref().and_then(|block| foreign(block, owner));
     let row = SUPERBLOCK.judge(&[
         there,
         segments,
@@ -62,20 +69,23 @@ pub(super) fn read_superblock(
         both,
         foreign.is_none(),
     ]);
-    let refusal = match (row.verdict, block, newer) {
-        (Verdict::Form, ..) => return Ok(None),
-        (Verdict::Take | Verdict::TakeOther, Some(block), _) => return Ok(Some((block, !both))),
+    let taken = match (row.verdict, block, newer) {
+        (Verdict::Form, ..) => Ok(None),
+        (Verdict::Take | Verdict::TakeOther, Some(block), _) => Ok(Some((block, !both))),
         (_, _, Some(version)) => {
-            Refusal::NewerFormat { file: superblock::NAME.to_string(), version, ours: VERSION }
+            let file = superblock::NAME.to_string();
+            Err(Refusal::NewerFormat { file, version, ours: VERSION })
         }
-        (..) if !there => Refusal::SuperblockMissing,
-        (..) => foreign.unwrap_or(Refusal::SuperblockRot),
+        (..) if !there => Err(Refusal::SuperblockMissing),
+        (..) => Err(foreign.unwrap_or(Refusal::SuperblockRot)),
     };
-    Err(WalError::Refused { place, refusal })
+    let taken = taken.map_err(|refusal| WalError::Refused { place, refusal });
+    Ok(Judged { slots, row, taken })
 }
 
 /// Why the superblock is not ours.
-fn foreign(block: &Superblock, cluster: ClusterId, replica: ReplicaId) -> Option<Refusal> {
+fn foreign(block: &Superblock, owner: Option<(ClusterId, ReplicaId)>) -> Option<Refusal> {
+    let (cluster, replica) = owner.unwrap_or((block.cluster, block.replica));
     if block.cluster != cluster {
         return Some(Refusal::OtherCluster { found: block.cluster, expected: cluster });
     }
@@ -92,6 +102,16 @@ fn foreign(block: &Superblock, cluster: ClusterId, replica: ReplicaId) -> Option
         .map(|(what, found, expected)| Refusal::OtherConstant { what, found, expected })
 }
 
+/// A chain, and how it was judged.
+pub(super) struct Walk {
+    /// The segments up to the log's end, or up to the one that is refused.
+    pub(super) chain: Chain,
+    /// The number of each segment that was judged, and the row of the table that fits it.
+    pub(super) rows: Vec<(u64, &'static Row)>,
+    /// Why the log may not be used, and the number of the segment at which that was seen.
+    pub(super) refused: Option<(u64, WalError)>,
+}
+
 impl Chain {
     /// Finds and judges the segments, from the first that the superblock lists on.
     pub(super) fn find(
@@ -100,7 +120,18 @@ impl Chain {
         superblock: &Superblock,
         one_rotten: bool,
     ) -> Result<Self, WalError> {
-        let mut links = Vec::<Link>::new();
+        let walk = Self::walk(medium, names, superblock, one_rotten);
+        walk.refused.map_or(Ok(walk.chain), |(_, error)| Err(error))
+    }
+
+    /// The same, with every judgement, up to the first segment that is refused.
+    pub(super) fn walk(
+        medium: &dyn Medium,
+        names: &[String],
+        superblock: &Superblock,
+        one_rotten: bool,
+    ) -> Walk {
+        let (mut links, mut rows) = (Vec::<Link>::new(), Vec::new());
         let highest = names.iter().filter_map(|name| segment::number(name)).max().unwrap_or(0);
         let mut number = superblock.first;
         loop {
@@ -113,16 +144,28 @@ impl Chain {
                 // No record of the segment before it has a lower number than its first.
                 Lsn(link.header.first.0.saturating_sub(1))
             });
-            match judge(medium, superblock, one_rotten, number, listed, there, lsn)? {
-                Some(header) => links.push(Link { header }),
-                None => return Ok(Self { links, one_rotten }),
-            }
-            number += 1;
+            let judged = judge(medium, superblock, one_rotten, number, listed, there, lsn);
+            let refused = match judged {
+                Ok((row, header)) => {
+                    rows.push((number, row));
+                    match header {
+                        Ok(Some(header)) => {
+                            links.push(Link { header });
+                            number += 1;
+                            continue;
+                        }
+                        Ok(None) => None,
+                        Err(error) => Some((number, error)),
+                    }
+                }
+                Err(error) => Some((number, error)),
+            };
+            return Walk { chain: Self { links, one_rotten }, rows, refused };
         }
     }
 }
 
-/// The header of the segment; `None` if the log ends before it.
+/// The row that fits the segment, and its header; `None` if the log ends before it.
 fn judge(
     medium: &dyn Medium,
     superblock: &Superblock,
@@ -131,7 +174,7 @@ fn judge(
     listed: bool,
     there: bool,
     lsn: Lsn,
-) -> Result<Option<Header>, WalError> {
+) -> Result<(&'static Row, Result<Option<Header>, WalError>), WalError> {
     let place = medium.place();
     let copies = if there {
         let file = medium.open(&segment::name(number));
@@ -168,7 +211,7 @@ fn judge(
         known,
     ]);
     if row.verdict != Verdict::Refuse {
-        return Ok(good.filter(|_| row.verdict == Verdict::Take));
+        return Ok((row, Ok(good.filter(|_| row.verdict == Verdict::Take))));
     }
     let refusal = match (newer, good, whose) {
         (Some(version), ..) => {
@@ -186,7 +229,7 @@ fn judge(
             superblock: superblock.incarnation.count(),
         },
     };
-    Err(WalError::Refused { place, refusal })
+    Ok((row, Err(WalError::Refused { place, refusal })))
 }
 
 /// What in the header names another owner, or cannot be.

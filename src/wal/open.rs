@@ -60,7 +60,8 @@ impl Wal {
         options.check()?;
         let place = medium.place();
         let names = medium.names().map_err(|error| io_error(&place, "list the files", error))?;
-        let (block, one_rotten) = match read_superblock(&*medium, &names, cluster, replica)? {
+        let owner = Some((cluster, replica));
+        let (block, one_rotten) = match read_superblock(&*medium, &names, owner)?.taken? {
             Some(found) => found,
             None => (create_superblock(&*medium, cluster, replica)?, false),
         };
@@ -68,7 +69,7 @@ impl Wal {
         let file = file.map_err(|error| io_error(&place, "open the superblock", error))?;
         let shared = Shared::new(medium, Keeper::new(file, block.clone()));
         let chain = Chain::find(&*shared.medium, &names, &block, one_rotten)?;
-        let mut recovery = recover(&shared, &block, &chain)?;
+        let mut recovery = recover(&*shared.medium, &block, &chain)?;
         let newest = chain.links.iter().map(|link| link.header.incarnation).max();
         let mut random = [0; 2];
         let drawn = shared.medium.random(&mut random);

@@ -5,7 +5,7 @@
 //! numbers, each from its best source. What is found is judged by the tables of [`super::table`].
 
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::ballot::Ballot;
@@ -16,13 +16,14 @@ use crate::wal::chain::{Chain, Link};
 use crate::wal::error::{Refusal, WalError};
 use crate::wal::frame::{Item, Kind, Name, Salt};
 use crate::wal::group::{Index, Whole};
+use crate::wal::medium::Medium;
 use crate::wal::places::Places;
 use crate::wal::plan::{Plan, Span};
 use crate::wal::scan::{Found, State, read_segment, scan};
 use crate::wal::segment::{DATA, name};
 use crate::wal::superblock::Superblock;
-use crate::wal::sync::{Shared, io_error};
-use crate::wal::table::{RECORDS, Verdict};
+use crate::wal::sync::io_error;
+use crate::wal::table::{RECORDS, Row, Verdict};
 
 /// A record that is not proven durable where it was read, to be written again.
 pub(super) struct Again {
@@ -54,57 +55,106 @@ pub(super) struct Recovery {
     pub(super) torn: bool,
 }
 
+/// What a recovery is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The log goes on: it needs to know where each record lies, and which to write again.
+    Open,
+    /// Only to tell what is there.
+    Inspect,
+}
+
 /// Reads the log of these segments.
 pub(super) fn recover(
-    shared: &Shared,
+    medium: &dyn Medium,
     superblock: &Superblock,
     chain: &Chain,
 ) -> Result<Recovery, WalError> {
     let mut found = Vec::new();
     for link in &chain.links {
-        let bytes = read_link(shared, link)?;
+        let bytes = read_link(medium, link)?;
         found.push(scan(&bytes, link.header.salt()));
     }
-    let proofs = chain.links.iter().map(|link| link.header.durable);
-    let proven =
-        proofs.chain(found.iter().map(|found| found.durable)).fold(superblock.durable, Lsn::max);
-    let pass = Pass { shared, superblock, chain, found: &found, proven };
-    let (spans, torn) = pass.judge()?;
-    let settled = pass.settled(&spans);
-    let mut recovery = pass.replay(&spans, settled)?;
-    recovery.torn = torn;
-    let holding = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
-    // A damaged copy still proves that there was a record, until that is written again.
-    let needed = if settled < proven { chain.links.len() } else { holding };
-    let kept = &chain.links[..needed];
-    recovery.kept = superblock.first + needed as u64 - 1;
-    recovery.bytes = kept.iter().map(|link| u64::from(link.header.bytes)).sum();
-    recovery.salts = kept.iter().map(|link| (link.header.number, link.header.salt)).collect();
-    Ok(recovery)
+    let pass = Pass::new(medium, superblock, chain, &found, Purpose::Open);
+    pass.recover(&pass.judge())
 }
 
-fn read_link(shared: &Shared, link: &Link) -> Result<Vec<u8>, WalError> {
-    shared
-        .medium
+fn read_link(medium: &dyn Medium, link: &Link) -> Result<Vec<u8>, WalError> {
+    medium
         .open(&name(link.header.number))
         .and_then(|file| read_segment(&*file, &link.header))
-        .map_err(|error| io_error(&shared.place, "read a segment", error))
+        .map_err(|error| io_error(&medium.place(), "read a segment", error))
 }
 
-struct Pass<'a> {
-    shared: &'a Shared,
+/// Which records the log has.
+pub(super) struct Judged {
+    /// Each record once, without a gap, up to the log's end.
+    spans: Vec<Span>,
+    /// The same, with the row of the table that fits each, and after them what is torn.
+    pub(super) rows: Vec<(Span, &'static Row)>,
+    pub(super) torn: bool,
+    pub(super) end: End,
+}
+
+/// What follows the last record.
+pub(super) struct End {
+    pub(super) row: &'static Row,
+    /// The segment and the offset in it where that lies.
+    pub(super) segment: u64,
+    pub(super) offset: u32,
+    /// Why the log may not end there.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// The second pass, over what the first one found.
+pub(super) struct Pass<'a> {
+    medium: &'a dyn Medium,
     superblock: &'a Superblock,
     chain: &'a Chain,
     found: &'a [Found],
-    proven: Lsn,
+    pub(super) proven: Lsn,
+    purpose: Purpose,
 }
 
-impl Pass<'_> {
-    /// Which records the log has, each once, without a gap, up to its end; and whether that end is
-    /// torn.
-    fn judge(&self) -> Result<(Vec<Span>, bool), WalError> {
+impl<'a> Pass<'a> {
+    /// `found` is what the first pass found in each segment of the chain.
+    pub(super) fn new(
+        medium: &'a dyn Medium,
+        superblock: &'a Superblock,
+        chain: &'a Chain,
+        found: &'a [Found],
+        purpose: Purpose,
+    ) -> Self {
+        let proofs = chain.links.iter().map(|link| link.header.durable);
+        let proven = proofs
+            .chain(found.iter().map(|found| found.durable))
+            .fold(superblock.durable, Lsn::max);
+        Self { medium, superblock, chain, found, proven, purpose }
+    }
+
+    /// What the log holds, if it may be used.
+    pub(super) fn recover(&self, judged: &Judged) -> Result<Recovery, WalError> {
+        if let Some(refusal) = &judged.end.refusal {
+            return Err(self.refuse(refusal.clone()));
+        }
+        let (spans, links) = (&judged.spans, &self.chain.links);
+        let settled = self.settled(spans);
+        let mut recovery = self.replay(spans, settled)?;
+        recovery.torn = judged.torn;
+        let holding = spans.iter().map(|span| span.segment + 1).max().unwrap_or(0);
+        // A damaged copy still proves that there was a record, until that is written again.
+        let needed = if settled < self.proven { links.len() } else { holding };
+        let kept = &links[..needed];
+        recovery.kept = (self.superblock.first + needed as u64).saturating_sub(1);
+        recovery.bytes = kept.iter().map(|link| u64::from(link.header.bytes)).sum();
+        recovery.salts = kept.iter().map(|link| (link.header.number, link.header.salt)).collect();
+        Ok(recovery)
+    }
+
+    /// Which records the log has, each once, without a gap, up to its end; and what is there.
+    pub(super) fn judge(&self) -> Judged {
         let plan = self.plan();
-        let (mut spans, mut last, mut torn) = (Vec::new(), Lsn::ZERO, false);
+        let (mut spans, mut rows, mut last, mut torn) = (Vec::new(), Vec::new(), Lsn::ZERO, false);
         for span in plan.spans() {
             if span.first != last.next() {
                 break;
@@ -116,6 +166,7 @@ impl Pass<'_> {
             };
             let durable = span.last <= self.proven;
             let row = RECORDS.judge(&[false, whole, true, durable, unwritten, false, false]);
+            rows.push((*span, row));
             if row.verdict == Verdict::Torn {
                 torn = true;
                 break;
@@ -123,8 +174,20 @@ impl Pass<'_> {
             last = span.last;
             spans.push(*span);
         }
-        torn |= self.judge_end(&spans, last)?;
-        Ok((spans, torn))
+        let end = self.judge_end(&spans, last);
+        torn |= end.row.verdict == Verdict::Torn;
+        Judged { spans, rows, torn, end }
+    }
+
+    /// The row of what a later start has sealed off; `None` for what none has.
+    pub(super) fn sealed_off(&self, segment: usize, first: Lsn) -> Option<&'static Row> {
+        let links = &self.chain.links[segment..];
+        let sealed = |pair: &[Link]| {
+            let (before, header) = (&pair[0].header, &pair[1].header);
+            before.incarnation != header.incarnation && header.sealed < first
+        };
+        let is_sealed_off = links.windows(2).any(sealed);
+        is_sealed_off.then(|| RECORDS.judge(&[true, false, false, false, false, false, false]))
     }
 
     /// The spans of all segments. What a later start has sealed off is not among them.
@@ -165,8 +228,8 @@ impl Pass<'_> {
         settled
     }
 
-    /// Fails unless the log may end after `last`; says whether something torn follows.
-    fn judge_end(&self, spans: &[Span], last: Lsn) -> Result<bool, WalError> {
+    /// What follows `last`, and whether the log may end there.
+    fn judge_end(&self, spans: &[Span], last: Lsn) -> End {
         let (number, offset, segment) = match spans.last() {
             Some(span) => {
                 let end = self.found[span.segment].stretches[span.stretch].end;
@@ -190,17 +253,16 @@ impl Pass<'_> {
         let doubt = self.chain.one_rotten && !self.explains_rot();
         let unnamed = stray.is_some();
         let row = RECORDS.judge(&[false, false, false, durable, false, unnamed, doubt]);
-        if row.verdict != Verdict::Refuse {
-            return Ok(row.verdict == Verdict::Torn);
-        }
-        let refusal = if durable {
-            let (lsn, durable) = (last.next(), self.proven);
-            Refusal::RecordsLost { segment: number, offset, lsn, durable }
-        } else {
-            let (segment, offset) = stray.unwrap_or((number, offset));
-            Refusal::PromiseLost { segment, offset, lsn: last }
-        };
-        Err(self.refuse(refusal))
+        let (segment, offset) = stray.filter(|_| !durable).unwrap_or((number, offset));
+        let refusal = (row.verdict == Verdict::Refuse).then(|| {
+            if durable {
+                let (lsn, durable) = (last.next(), self.proven);
+                Refusal::RecordsLost { segment, offset, lsn, durable }
+            } else {
+                Refusal::PromiseLost { segment, offset, lsn: last }
+            }
+        });
+        End { row, segment, offset, refusal }
     }
 
     /// Whether the log tells what the superblock was being written for when one of its copies was
@@ -217,7 +279,7 @@ impl Pass<'_> {
     }
 
     fn refuse(&self, refusal: Refusal) -> WalError {
-        WalError::Refused { place: self.shared.place.to_string(), refusal }
+        WalError::Refused { place: self.medium.place(), refusal }
     }
 
     /// Folds the records of the spans.
@@ -242,7 +304,7 @@ impl Pass<'_> {
         for span in spans {
             if loaded.as_ref().is_none_or(|(segment, _)| *segment != span.segment) {
                 let link = &self.chain.links[span.segment];
-                loaded = Some((span.segment, read_link(self.shared, link)?));
+                loaded = Some((span.segment, read_link(self.medium, link)?));
             }
             let bytes = loaded.as_ref().map_or(&[][..], |(_, bytes)| bytes);
             reader.span(span, bytes)?;
@@ -343,13 +405,14 @@ impl Reader<'_> {
 
     fn item(&mut self, lsn: Lsn, item: Item, chosen: Slot, place: (u64, u32, u32)) {
         let recovery = &mut self.recovery;
-        if lsn > recovery.settled {
+        let opens = self.pass.purpose == Purpose::Open;
+        if lsn > recovery.settled && opens {
             recovery.again.push(Again { lsn, item: item.clone(), chosen });
         }
         match item {
             Item::Record(record) => {
                 let name = Name::of(&record);
-                if name.kind.has_entry() {
+                if name.kind.has_entry() && opens {
                     recovery.places.insert(name.slot, name.kind, place.0, place.1, place.2);
                 }
                 recovery.replay.apply(lsn, record, chosen);
@@ -365,7 +428,7 @@ impl Reader<'_> {
 
     /// The second reading of a segment differs from the first.
     fn changed(&self, salt: Salt, offset: u32) -> WalError {
-        let place = self.pass.shared.place.clone();
+        let place = self.pass.medium.place();
         WalError::Rot { place, segment: salt.segment, offset }
     }
 }

@@ -44,8 +44,8 @@ pub(super) struct Found {
     pub(super) promised: Ballot,
     /// The first sector that holds bytes which nothing that was found covers.
     pub(super) stray: Option<u32>,
-    /// How many whole groups have lost their second copies.
-    pub(super) unnamed: u64,
+    /// The whole groups without a second copy that holds: where each begins, and its last record.
+    pub(super) unnamed: Vec<(u32, Lsn)>,
 }
 
 /// The bytes of a segment, at most as many as its header says. A file that was cut short gives
@@ -68,7 +68,9 @@ pub(super) fn scan(segment: &[u8], salt: Salt) -> Found {
         let index = index.map(|i| &indexes[i]);
         let end = if let Some(group) = Whole::read(segment, at, salt) {
             found.note(&group.mark);
-            found.unnamed += u64::from(index.is_none());
+            if index.is_none() {
+                found.unnamed.push((at as u32, group.mark.last()));
+            }
             found.push_whole(at as u32, group.end, &group.mark);
             group.end
         } else if let Some((place, index)) = index {

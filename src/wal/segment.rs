@@ -17,7 +17,8 @@ use crate::wal::superblock::VERSION;
 
 /// Where the groups begin.
 pub(super) const DATA: u32 = 2 * PAGE as u32;
-const PAGE: u64 = 4096;
+/// Where the second copy of the header lies.
+pub(super) const PAGE: u64 = 4096;
 const MAGIC: [u8; 8] = *b"SYNODSEG";
 const SUM: usize = SECTOR - 4;
 const SUFFIX: &str = ".log";
@@ -47,20 +48,29 @@ pub(super) fn is_temporary(file: &str) -> bool {
 
 /// What a segment says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) cluster: ClusterId,
-    pub(super) disk: DiskId,
-    pub(super) replica: ReplicaId,
-    pub(super) number: u64,
-    pub(super) incarnation: Incarnation,
-    pub(super) salt: u64,
-    pub(super) bytes: u32,
+#[non_exhaustive]
+pub struct Header {
+    /// Whose log it is.
+    pub cluster: ClusterId,
+    /// The name of the disk.
+    pub disk: DiskId,
+    /// Whose log it is.
+    pub replica: ReplicaId,
+    /// The number of the segment.
+    pub number: u64,
+    /// The start that made it.
+    pub incarnation: Incarnation,
+    /// Random for each use of a file: all checksums in the segment begin with it.
+    pub salt: u64,
+    /// How long the segment is.
+    pub bytes: u32,
     /// No record in the segment has a lower number.
-    pub(super) first: Lsn,
+    pub first: Lsn,
     /// In segments before the first of this incarnation, everything above this record is void.
-    pub(super) sealed: Lsn,
-    /// That the segment is there proves that the log is durable up to this record.
-    pub(super) durable: Lsn,
+    pub sealed: Lsn,
+    /// That the segment is there proves that the log is durable up to this record; 0 proves
+    /// nothing.
+    pub durable: Lsn,
 }
 
 /// What a copy of a header says.

@@ -23,7 +23,8 @@ pub(super) const NAME: &str = "superblock";
 const TEMPORARY: &str = "superblock.tmp";
 /// The length of the file.
 pub(super) const BYTES: u64 = 2 * PAGE;
-const PAGE: u64 = 4096;
+/// Where the second slot lies.
+pub(super) const PAGE: u64 = 4096;
 const MAGIC: [u8; 8] = *b"SYNODSUP";
 const SUM: usize = SECTOR - 4;
 const MEMBERS: usize = 128;
@@ -31,21 +32,34 @@ const MEMBER: usize = 20;
 
 /// What a slot of the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Superblock {
-    pub(super) sequence: u64,
-    pub(super) cluster: ClusterId,
-    pub(super) disk: DiskId,
-    pub(super) replica: ReplicaId,
-    pub(super) incarnation: Incarnation,
-    pub(super) alpha: u64,
-    pub(super) entry_bytes_max: u64,
-    pub(super) promised: Ballot,
-    pub(super) members: Vec<Member>,
-    pub(super) formed: bool,
-    /// The first and the last segment; none if `last` is below `first`.
-    pub(super) first: u64,
-    pub(super) last: u64,
-    pub(super) durable: Lsn,
+#[non_exhaustive]
+pub struct Superblock {
+    /// Counts the times that the superblock was written. The higher one counts.
+    pub sequence: u64,
+    /// Whose log it is.
+    pub cluster: ClusterId,
+    /// The name of the disk.
+    pub disk: DiskId,
+    /// Whose log it is.
+    pub replica: ReplicaId,
+    /// The last start.
+    pub incarnation: Incarnation,
+    /// How many slots may be open: a constant of the cluster.
+    pub alpha: u64,
+    /// The longest entry, in bytes: a constant of the cluster.
+    pub entry_bytes_max: u64,
+    /// The highest ballot promised, at the least.
+    pub promised: Ballot,
+    /// The members; none as long as there is no list.
+    pub members: Vec<Member>,
+    /// Whether the replica is formed.
+    pub formed: bool,
+    /// The first segment.
+    pub first: u64,
+    /// The last segment that is listed; none is if it is below `first`.
+    pub last: u64,
+    /// The log is durable up to this record, at the least.
+    pub durable: Lsn,
 }
 
 /// What lies in a slot.

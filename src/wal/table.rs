@@ -28,7 +28,7 @@ pub enum Verdict {
 }
 
 /// A row of a table: the answers to its questions, and the verdict.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// What the row is called, here and in the tests.
     pub name: &'static str,
@@ -134,7 +134,7 @@ pub static RECORDS: Table = Table {
 
 impl Table {
     /// The row that fits the answers.
-    pub(super) fn judge(&self, answers: &[bool]) -> &Row {
+    pub(super) fn judge(&self, answers: &[bool]) -> &'static Row {
         self.rows
             .iter()
             .find(|row| row.fits(answers))

@@ -75,7 +75,7 @@ fn neighbours_whose_numbers_follow_are_one_stretch() {
     };
     assert_eq!(found.stretches, [whole]);
     assert_eq!((found.durable, found.promised), (Lsn(33), ballot(34)));
-    assert_eq!((found.stray, found.unnamed), (None, 0));
+    assert_eq!((found.stray, found.unnamed), (None, Vec::new()));
 }
 
 #[test]
@@ -129,12 +129,12 @@ fn what_nothing_covers_is_stray() {
     segment.bytes[index as usize] ^= 1;
     let found = segment.scan();
     assert_eq!(shown(&found), [(1, 5, true)]);
-    assert_eq!((found.unnamed, found.stray), (1, Some(index)));
+    assert_eq!((found.unnamed, found.stray), (vec![(second, Lsn(5))], Some(index)));
     // Without either it is stray too. The first sector counts.
     segment.bytes[second as usize] ^= 1;
     let found = segment.scan();
     assert_eq!(shown(&found), [(1, 3, true)]);
-    assert_eq!((found.unnamed, found.stray), (0, Some(second)));
+    assert_eq!((found.unnamed, found.stray), (Vec::new(), Some(second)));
     assert_eq!((found.durable, found.promised), (Lsn(0), ballot(3)));
     // A mark that only a second copy holds counts.
     segment.bytes[index as usize] ^= 1;

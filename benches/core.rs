@@ -125,6 +125,7 @@ fn drain(seat: &mut Seat, now: Instant, wire: &mut Vec<(Peer, ReplicaId, Message
                 seat.replica.handle_persisted(now, seat.last);
             }
             Output::Fate { .. } | Output::Event(_) => {}
+            Output::ReadReady { .. } | Output::ReadRefused { .. } => unreachable!("nobody reads"),
             Output::SendEntries { .. } | Output::ApplyFromLog { .. } => {
                 unreachable!("nobody is behind, and every entry is applied at once")
             }

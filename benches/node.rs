@@ -32,7 +32,7 @@ impl StateMachine for Sum {
     }
 }
 
-fn start() -> Vec<(TempDir, Handle<u64>)> {
+fn start() -> Vec<(TempDir, Handle<Sum>)> {
     let network = Network::new();
     let ids = [1, 2, 3].map(ReplicaId);
     ids.map(|id| {
@@ -46,9 +46,9 @@ fn start() -> Vec<(TempDir, Handle<u64>)> {
     .into()
 }
 
-/// Proposes `count` commands at whoever leads, with at most `window` of them in flight. What is
-/// refused, because another leads now or too much waits, is proposed again.
-fn run(nodes: &[(TempDir, Handle<u64>)], window: usize, count: usize) {
+/// Proposes `count` commands at whoever leads, with at most `window` of them in flight: no Forward
+/// is measured. What fails, because the leader changes or too much waits, is proposed again.
+fn run(nodes: &[(TempDir, Handle<Sum>)], window: usize, count: usize) {
     let mut left = count;
     let mut tickets = VecDeque::new();
     while left > 0 || !tickets.is_empty() {

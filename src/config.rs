@@ -37,6 +37,11 @@ pub struct Config {
     /// How many slots the state machine may be behind before entries are left in the log and read
     /// again later. Default 256.
     pub apply_slots: u64,
+    /// How long a command or a read may wait for a leader that takes it, before it is refused with
+    /// [`crate::Fate::NotLeader`]. What a leader may have proposed already is awaited for as long
+    /// as it takes. It is never less than the election timeout, but with 0 a replica that knows no
+    /// leader refuses at once. Default 1 s.
+    pub patience: Duration,
 }
 
 /// Why settings make no sense.
@@ -88,6 +93,7 @@ impl Config {
             queue_bytes: 8 << 20,
             unsynced_bytes: 32 << 20,
             apply_slots: 256,
+            patience: Duration::from_secs(1),
         }
     }
 
@@ -126,6 +132,7 @@ impl Config {
             ("queue_bytes", self.queue_bytes as u64, 1, u64::MAX),
             ("unsynced_bytes", self.unsynced_bytes as u64, entry, u64::MAX),
             ("apply_slots", self.apply_slots, 1, u64::MAX),
+            ("patience", micros(self.patience), 0, 4 * day),
         ];
         match ranges.into_iter().find(|(_, value, min, max)| value < min || value > max) {
             Some((field, value, min, max)) => {

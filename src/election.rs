@@ -37,6 +37,9 @@ pub(crate) struct Footing {
     pub(crate) start: Standing,
     /// What it stands by now.
     pub(crate) now: Standing,
+    /// The first slot above everything that it has accepted, or in which its commands may be
+    /// chosen.
+    pub(crate) end: Slot,
     /// The chosen mark.
     pub(crate) chosen: Slot,
 }
@@ -163,7 +166,7 @@ impl Election {
         self.stance = Stance::Following { leader: Some(heartbeat.ballot) };
         self.reset(now);
         let Heartbeat { ballot, sequence, .. } = *heartbeat;
-        let Footing { start, now: Standing { end, .. }, chosen } = footing;
+        let Footing { start, end, chosen, .. } = footing;
         out.send_one(from, HeartbeatAnswer { ballot, sequence, end, start, chosen });
     }
 
@@ -215,7 +218,7 @@ impl Election {
             && self.heard.is_some_and(|heard| now.since(heard) < self.timeout);
         let leads = matches!(self.stance, Stance::Leading { .. });
         let sequence = canvass.sequence;
-        let Footing { start, now: Standing { promised, .. }, chosen } = footing;
+        let Footing { start, now: Standing { promised, .. }, chosen, .. } = footing;
         let leader = if leads { Some(promised) } else { self.leader().filter(|_| follows) };
         let yes = !leads && !follows;
         let answer = CanvassAnswer { sequence, yes, promised, leader, start, chosen };
@@ -293,16 +296,31 @@ impl Election {
                 self.reset(now);
                 return Verdict::StepDown;
             }
-            *next_heartbeat = now.after(self.heartbeat);
-            self.sequence += 1;
-            let (sequence, announcement) = (self.sequence, announcement());
-            out.send(membership.others(self.me), Heartbeat { ballot, sequence, announcement });
+            self.send_heartbeat(now, ballot, announcement(), membership, out);
             return Verdict::Stay;
         }
         if now < self.deadline {
             return Verdict::Stay;
         }
         self.canvass(now, announcement().chosen, membership, out)
+    }
+
+    /// Shows the others that this replica leads, and returns the sign's number.
+    pub(crate) fn send_heartbeat(
+        &mut self,
+        now: Instant,
+        ballot: Ballot,
+        announcement: Announcement,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) -> u64 {
+        if let Stance::Leading { next_heartbeat, .. } = &mut self.stance {
+            *next_heartbeat = now.after(self.heartbeat);
+        }
+        self.sequence += 1;
+        let sequence = self.sequence;
+        out.send(membership.others(self.me), Heartbeat { ballot, sequence, announcement });
+        sequence
     }
 
     fn canvass(

@@ -1,7 +1,8 @@
 //! What a slot holds: a batch of commands, or nothing.
 //!
-//! A batch is one contiguous buffer, made once by the leader, checksummed once, sliced from the
-//! received frame and stored as it lies. All integers are little-endian:
+//! A batch is one contiguous buffer, made once: by the leader, or by whoever took its commands in
+//! and forwards them, unless the leader joins several to one. It is checksummed once, sliced from
+//! the received frame and stored as it lies. All integers are little-endian:
 //!
 //! ```text
 //! runs: u32 | commands: u32
@@ -12,6 +13,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -215,6 +217,22 @@ impl Batch {
         })
     }
 
+    /// The numbers from the first to the last, if that start of that replica took in every command
+    /// and their numbers rise.
+    #[must_use]
+    pub fn taken_in_by(&self, replica: ReplicaId, incarnation: Incarnation) -> Option<Range<u64>> {
+        let mut numbers: Option<Range<u64>> = None;
+        for Origin { first, count } in self.origins() {
+            let start = numbers.as_ref().map_or(first.sequence, |numbers| numbers.start);
+            let rises = numbers.is_none_or(|numbers| numbers.end <= first.sequence);
+            if !rises || (first.replica, first.incarnation) != (replica, incarnation) {
+                return None;
+            }
+            numbers = Some(start..first.sequence.checked_add(count.into())?);
+        }
+        numbers
+    }
+
     /// The commands, in order.
     #[must_use]
     pub fn commands(&self) -> Commands<'_> {
@@ -264,6 +282,17 @@ impl<'a> Iterator for Commands<'a> {
 
 impl ExactSizeIterator for Commands<'_> {}
 
+/// Commands that were taken out of a [`BatchBuilder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// Their numbers.
+    pub(crate) sequences: Range<u64>,
+    /// How many they are.
+    pub(crate) count: usize,
+    /// How many bytes they have together.
+    pub(crate) bytes: usize,
+}
+
 /// Gathers commands into a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BatchBuilder {
@@ -294,6 +323,48 @@ impl BatchBuilder {
         self.data.extend_from_slice(command);
     }
 
+    /// Adds the commands of a whole batch.
+    ///
+    /// # Panics
+    /// If the batch would grow beyond [`ENTRY_BYTES_MAX`]; the sum of both lengths tells.
+    pub fn append(&mut self, batch: &Batch) {
+        let whole = self.len() + batch.bytes.len();
+        assert!(whole <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
+        self.origins.extend(batch.origins());
+        let commands = batch.commands();
+        self.lengths.extend_from_slice(commands.lengths);
+        self.data.extend_from_slice(commands.rest);
+    }
+
+    /// Takes the first run of commands out, as far as their numbers are below `end`. `None` if the
+    /// first number is not, or there is none.
+    pub(crate) fn drop_first_below(&mut self, end: u64) -> Option<Dropped> {
+        let run = self.origins.first_mut()?;
+        let first = run.first.sequence;
+        let below = end.saturating_sub(first).min(run.count.into());
+        if below == 0 {
+            return None;
+        }
+        // At most the run's count, which has 32 bits.
+        let count = below as usize;
+        let lengths = &self.lengths[..count * LENGTH_BYTES];
+        let bytes = (0..count).map(|i| read_u32(lengths, i * LENGTH_BYTES) as usize).sum();
+        run.first.sequence += below;
+        run.count -= below as u32;
+        if run.count == 0 {
+            self.origins.remove(0);
+        }
+        self.lengths.drain(..count * LENGTH_BYTES);
+        self.data.drain(..bytes);
+        Some(Dropped { sequences: first..first + below, count, bytes })
+    }
+
+    /// How long the batch is, at the most.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        HEAD_BYTES + self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len()
+    }
+
     /// How long the batch would be with one more command of that many bytes, at the most.
     #[must_use]
     pub fn len_with(&self, command_bytes: usize) -> usize {
@@ -306,12 +377,6 @@ impl BatchBuilder {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.origins.is_empty()
-    }
-
-    /// The commands that were added, as runs of their names.
-    #[must_use]
-    pub fn origins(&self) -> &[Origin] {
-        &self.origins
     }
 
     /// The batch of what was added, leaving the builder empty; `None` if that is nothing.

@@ -98,6 +98,12 @@ impl Learner {
         self.applied
     }
 
+    /// The first slot that was not yet handed out to be applied.
+    #[must_use]
+    pub fn delivered(&self) -> Slot {
+        self.delivered
+    }
+
     /// Chosen slots below the mark that the log has lost.
     #[must_use]
     pub fn holes(&self) -> &[Slots] {

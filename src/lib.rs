@@ -7,11 +7,16 @@
 //! Two ways in:
 //!
 //! - [`Node::start`] runs a replica on threads of its own. Give it a [`Config`], a log
-//!   ([`Wal::open_directory`]), a [`Transport`] and a [`StateMachine`]; propose through the
-//!   [`Handle`], and wait for the answer on a [`Ticket`], with or without a runtime.
+//!   ([`Wal::open_directory`]), a [`Transport`] and a [`StateMachine`]; propose and read through
+//!   the [`Handle`], and wait for the answer on a [`Ticket`], with or without a runtime.
 //! - [`Replica`] is the same replica without threads, clock, sockets or disk: calls in,
 //!   [`Output`]s out. Drive it from any loop, runtime or test. Without the crate's features it is
 //!   all there is, and needs neither std nor an operating system.
+//!
+//! Commands may be proposed at any replica: one that does not lead forwards them to the leader, and
+//! learns what became of each as [`Fate`], whoever crashes meanwhile. Any replica serves reads,
+//! too: as [`Consistency`] says, those that miss nothing that was acknowledged before they were
+//! asked, at the cost of a round trip to a quorum, or those of what it has applied itself.
 //!
 //! The roles of the papers are in [`roles`] and work alone; [`wire`] and [`fragment`] turn messages
 //! into frames; `sim` runs whole clusters from a seed.
@@ -49,6 +54,7 @@
 //!                 replica.handle_applied(now, slot.next());
 //!             }
 //!             Output::ApplyFromLog { .. } | Output::Fate { .. } | Output::Event(_) => {}
+//!             Output::ReadReady { .. } | Output::ReadRefused { .. } => {} // Nobody reads.
 //!             Output::Wait { until } => break until,
 //!         }
 //!     };
@@ -78,6 +84,7 @@ mod election;
 pub mod entry;
 mod fate;
 mod forming;
+mod forwarding;
 pub mod fragment;
 mod learner;
 mod lives;
@@ -89,9 +96,11 @@ pub mod message;
 pub mod node;
 mod outbox;
 pub mod output;
+mod patience;
 mod phase_one;
 mod proposer;
 pub mod quorum;
+mod reads;
 pub mod record;
 pub mod replay;
 pub mod replica;
@@ -131,7 +140,7 @@ pub use crate::membership::{ClusterId, MembershipError, ReplicaId};
 #[cfg(feature = "driver")]
 pub use crate::node::{Applied, Handle, Node, StartError, StopReason, Ticket, TicketError};
 pub use crate::output::{Event, Fate, Output};
-pub use crate::replica::{ProposeError, Replica, Role, Status};
+pub use crate::replica::{Consistency, ProposeError, ReadError, Replica, Role, Stalled, Status};
 pub use crate::slot::Slot;
 pub use crate::time::Instant;
 #[cfg(feature = "driver")]

@@ -1,11 +1,14 @@
 //! What replicas say to one another: one struct per arrow of the papers.
+//!
+//! Those with neither lists nor entries are written to the wire as they stand: the order of their
+//! fields is part of its format.
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
-use crate::entry::Entry;
+use crate::entry::{Batch, Entry};
 use crate::membership::{Incarnation, Member};
 use crate::slot::{Run, Slot, Slots};
 
@@ -35,7 +38,7 @@ impl Standing {
 /// Phase 1a: asks the acceptors to promise a ballot ("Paxos Made Simple", 2.2).
 ///
 /// It covers every slot from `first` on, the candidate's first slot that it does not know chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Prepare {
     /// The candidate's ballot.
     pub ballot: Ballot,
@@ -62,7 +65,7 @@ pub struct Promise {
 }
 
 /// The answer to a Prepare, Accept or Heartbeat below the promise.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Nack {
     /// The ballot that was refused.
     pub ballot: Ballot,
@@ -98,7 +101,7 @@ pub struct Accept {
 }
 
 /// Phase 2b: these slots were accepted at this ballot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Accepted {
     /// The ballot.
     pub ballot: Ballot,
@@ -111,7 +114,7 @@ pub struct Accepted {
 /// The answer to an Accept below the acceptor's chosen mark, or too far above it: no vote, no Nack.
 ///
 /// The mark says which of the two must catch up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Behind {
     /// The ballot of the Accept.
     pub ballot: Ballot,
@@ -131,14 +134,15 @@ pub struct Heartbeat {
 }
 
 /// The answer to a Heartbeat at or above the promise.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HeartbeatAnswer {
     /// The heartbeat's ballot. The sender's promise is not above it.
     pub ballot: Ballot,
     /// The heartbeat's sequence number.
     pub sequence: u64,
-    /// The first slot above everything that the sender has accepted. A leader that has nothing to
-    /// propose fills the slots below it, so that nobody waits for ever to hear what became of them.
+    /// The first slot above everything that the sender has accepted, or in which commands may be
+    /// chosen whose fate it waits for. A leader that has nothing to propose fills the slots below
+    /// it, so that nobody waits for ever to hear what became of them.
     pub end: Slot,
     /// What the sender stood by when this start of it began.
     pub start: Standing,
@@ -147,7 +151,7 @@ pub struct HeartbeatAnswer {
 }
 
 /// Asks whether the sender should try to lead. Changes no state.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Canvass {
     /// Tells this round of questions from earlier ones; the answer repeats it.
     pub sequence: u64,
@@ -156,7 +160,7 @@ pub struct Canvass {
 }
 
 /// The answer to a Canvass.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CanvassAnswer {
     /// The question's sequence number.
     pub sequence: u64,
@@ -173,7 +177,7 @@ pub struct CanvassAnswer {
 }
 
 /// Asks for the entry of a proposal that a Promise named.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fetch {
     /// The slot.
     pub slot: Slot,
@@ -227,12 +231,73 @@ pub struct Forming {
 ///
 /// Whoever hears of a start of its own, or of a vote in an earlier start, that it does not remember
 /// runs on an older copy of its directory, and must not vote.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refused {
     /// The latest start of the receiver that the sender knows.
     pub incarnation: Incarnation,
     /// What the receiver stood by before that start, as far as the sender knows.
     pub before: Standing,
+}
+
+/// Commands that the sender took in, for the leader to propose.
+///
+/// Addressed to a ballot: whoever does not lead at it does nothing with it. The leader proposes a
+/// command at most once, and never at `limit` or above: so once every slot below the limit is
+/// passed, the sender knows what became of the command, whoever has crashed meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Forward {
+    /// The ballot at which the receiver is believed to lead.
+    pub ballot: Ballot,
+    /// The end of the numbers of the Forward before this one, if that has no answer yet; otherwise
+    /// 0. It must have been taken in before this one is.
+    pub after: u64,
+    /// The first slot in which the commands must not be proposed any more.
+    pub limit: Slot,
+    /// The commands, all taken in by this start of the sender, their numbers rising.
+    pub batch: Batch,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// The answer to a Forward: how far the leader has taken the sender's commands in. Sent again when
+/// some of them are chosen and no Accept tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ForwardAnswer {
+    /// The ballot at which the sender leads.
+    pub ballot: Ballot,
+    /// The start of the receiver whose commands are meant.
+    pub incarnation: Incarnation,
+    /// The end of the numbers of the last Forward that was taken in.
+    pub taken: u64,
+    /// The slot that the next batch will get, about.
+    pub next: Slot,
+    /// What the leader knows to be chosen.
+    pub announcement: Announcement,
+}
+
+/// Asks the leader for a read index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReadIndex {
+    /// The ballot at which the receiver is believed to lead.
+    pub ballot: Ballot,
+    /// All reads of the sender below this number have arrived before it asked.
+    pub reads: u64,
+    /// The sender's chosen mark.
+    pub chosen: Slot,
+}
+
+/// The answer to a ReadIndex: everything that was acknowledged before those reads arrived lies
+/// below the index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReadIndexAnswer {
+    /// The start of the receiver whose reads are meant.
+    pub incarnation: Incarnation,
+    /// The reads below this number are meant.
+    pub reads: u64,
+    /// They are served by a state machine that has applied every slot below this one.
+    pub index: Slot,
+    /// What the leader knows to be chosen.
+    pub announcement: Announcement,
 }
 
 /// A message from one replica to another.
@@ -270,6 +335,14 @@ pub enum Message {
     Forming(Forming),
     /// The receiver has had a later start.
     Refused(Refused),
+    /// Commands for the leader to propose.
+    Forward(Forward),
+    /// How far they were taken in.
+    ForwardAnswer(ForwardAnswer),
+    /// Asks for a read index.
+    ReadIndex(ReadIndex),
+    /// The answer to that.
+    ReadIndexAnswer(ReadIndexAnswer),
 }
 
 impl Message {
@@ -293,6 +366,10 @@ impl Message {
             Self::Chosen(_) => "Chosen",
             Self::Forming(_) => "Forming",
             Self::Refused(_) => "Refused",
+            Self::Forward(_) => "Forward",
+            Self::ForwardAnswer(_) => "ForwardAnswer",
+            Self::ReadIndex(_) => "ReadIndex",
+            Self::ReadIndexAnswer(_) => "ReadIndexAnswer",
         }
     }
 
@@ -312,6 +389,10 @@ impl Message {
             Self::Fetched(m) => Some(m.chosen),
             Self::CatchUp(m) => Some(m.chosen),
             Self::Chosen(m) => Some(m.chosen),
+            Self::Forward(m) => Some(m.chosen),
+            Self::ForwardAnswer(m) => Some(m.announcement.chosen),
+            Self::ReadIndex(m) => Some(m.chosen),
+            Self::ReadIndexAnswer(m) => Some(m.announcement.chosen),
             Self::Prepare(_) | Self::Fetch(_) | Self::Forming(_) | Self::Refused(_) => None,
         }
     }
@@ -344,5 +425,9 @@ into_message!(
     CatchUp,
     Chosen,
     Forming,
-    Refused
+    Refused,
+    Forward,
+    ForwardAnswer,
+    ReadIndex,
+    ReadIndexAnswer
 );

@@ -38,7 +38,12 @@ fn waits_for_disk(message: &Message) -> bool {
         | Message::Fetched(_)
         | Message::CatchUp(_)
         | Message::Chosen(_)
-        | Message::Refused(_) => false,
+        | Message::Refused(_)
+        | Message::ReadIndex(_)
+        | Message::ReadIndexAnswer(_) => false,
+        // Commands are nobody's vote, and a leader that forgets them with its ballot lost them in
+        // no slot.
+        Message::Forward(_) | Message::ForwardAnswer(_) => false,
     }
 }
 

@@ -60,6 +60,21 @@ pub enum Output {
         /// What became of them.
         fate: Fate,
     },
+    /// These reads may be served: everything below `upto` was handed out before, to be applied, and
+    /// a state machine that has applied it gives them what is linearizable.
+    ReadReady {
+        /// Their numbers, in this incarnation.
+        reads: Range<u64>,
+        /// The first slot that need not be applied.
+        upto: Slot,
+    },
+    /// These reads found no leader in time. They can be asked again.
+    ReadRefused {
+        /// Their numbers, in this incarnation.
+        reads: Range<u64>,
+        /// Who may lead.
+        leader: Option<ReplicaId>,
+    },
     /// Something that a person or a test may want to know.
     Event(Event),
     /// Nothing is left to do until an input comes, or until this time.
@@ -79,10 +94,11 @@ pub enum Fate {
         /// The first command's index within the batch.
         index: u32,
     },
-    /// Another entry was chosen at the command's slot: it is certain that it is never applied.
+    /// Everything below its limit is chosen, and it is not there: another entry was chosen at its
+    /// slot, or the leader never proposed it. It is certain that it is never applied.
     Superseded,
-    /// It was never proposed: this replica does not lead (any more). It is certain that it is never
-    /// applied.
+    /// No leader was found for it in time. It was never offered to one, so it is certain that it is
+    /// never applied.
     NotLeader {
         /// Who may lead.
         leader: Option<ReplicaId>,
@@ -180,6 +196,11 @@ pub enum Misbehaviour {
     /// Leads at a ballot that belongs to another replica.
     ForeignBallot {
         /// The ballot.
+        ballot: Ballot,
+    },
+    /// Forwards commands that it did not take in.
+    ForeignCommands {
+        /// The ballot that the Forward is addressed to.
         ballot: Ballot,
     },
     /// A Promise that reports more than it can know.

@@ -8,19 +8,25 @@
 //! A slot below the highest report of phase 1 is taken over: its entry is fetched where it is not
 //! held, or a Noop fills it where nothing was reported. New commands go above, at once.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::acceptor::Held;
 use crate::ballot::Ballot;
-use crate::entry::{Batch, BatchBuilder, COMMAND_OVERHEAD_BYTES, CommandId, Entry};
+use crate::entry::{Batch, CommandId, Entry};
 use crate::membership::{Incarnation, Membership, ReplicaId, Replicas};
 use crate::message::{Accept, Announcement, Fetch, Fetched, Prepare, Promise};
 use crate::outbox::Outbox;
 use crate::output::Misbehaviour;
 use crate::phase_one::{Finding, PhaseOne};
 use crate::slot::{ALPHA, Ring, Slot, Slots};
+
+use self::forwarded::Taken;
+use self::queue::Queue;
+
+mod forwarded;
+mod queue;
 
 /// How many entries of earlier leaders are asked for at a time.
 const FETCHES_MAX: usize = 16;
@@ -54,7 +60,8 @@ struct Leading {
     free_from: Slot,
     /// The next slot for new commands.
     next: Slot,
-    /// Somebody has accepted slots up to here: they are filled when there are no commands.
+    /// Somebody has accepted slots up to here, or waits for the fate of commands that may be chosen
+    /// in them: they are filled when there are no commands.
     fill_to: Slot,
     /// What was proposed at this ballot and is not passed yet.
     proposed: Ring<Entry>,
@@ -65,6 +72,8 @@ struct Leading {
     asked: Slot,
     /// Slots below this one were proposed before the last look at what needs sending again.
     stale: Slot,
+    /// How far the commands of the other replicas were taken in.
+    taken: BTreeMap<ReplicaId, Taken>,
 }
 
 /// Prepares and proposes.
@@ -77,8 +86,7 @@ pub struct Proposer {
     /// The number of the next command.
     sequence: u64,
     /// Commands that wait for the pipeline, gathered to batches.
-    queue: VecDeque<BatchBuilder>,
-    queued_bytes: usize,
+    queue: Queue,
 }
 
 /// What was just proposed.
@@ -94,25 +102,13 @@ impl Proposer {
     /// A proposer that has not tried to lead yet.
     #[must_use]
     pub fn new(me: ReplicaId, incarnation: Incarnation, limits: Limits) -> Self {
-        Self {
-            me,
-            incarnation,
-            limits,
-            phase: Phase::Idle,
-            sequence: 0,
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-        }
+        Self { me, incarnation, limits, phase: Phase::Idle, sequence: 0, queue: Queue::default() }
     }
 
     /// The ballot that it prepares or leads at.
     #[must_use]
     pub fn ballot(&self) -> Option<Ballot> {
-        match &self.phase {
-            Phase::Idle => None,
-            Phase::Preparing(phase_one) => Some(phase_one.ballot()),
-            Phase::Leading(leading) => Some(leading.phase_one.ballot()),
-        }
+        self.phase_one().map(PhaseOne::ballot)
     }
 
     /// The ballot that it leads at.
@@ -164,6 +160,7 @@ impl Proposer {
                     fetched: Ring::new(first),
                     asked: first,
                     stale: first,
+                    taken: BTreeMap::new(),
                 });
                 Ok(true)
             }
@@ -249,29 +246,39 @@ impl Proposer {
         let id =
             CommandId { replica: self.me, incarnation: self.incarnation, sequence: self.sequence };
         self.sequence += 1;
-        let fits =
-            |batch: &&mut BatchBuilder| batch.len_with(command.len()) <= self.limits.batch_bytes;
-        match self.queue.back_mut().filter(fits) {
-            Some(batch) => batch.push(id, command),
-            None => {
-                let mut batch = BatchBuilder::default();
-                batch.push(id, command);
-                self.queue.push_back(batch);
-            }
-        }
-        self.queued_bytes += command.len() + COMMAND_OVERHEAD_BYTES;
+        self.queue.push(id, command, self.limits.batch_bytes);
         id
     }
 
+    /// The next batch of this replica's own commands, for another one to propose. It is given out
+    /// once.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.queue.pop_own()
+    }
+
+    /// Gives up the commands of this replica with numbers below `end` that still wait. They were
+    /// never proposed, nor given out.
+    pub fn drop_below(&mut self, end: u64) -> Vec<Range<u64>> {
+        self.queue.drop_own_below(end)
+    }
+
+    /// The number of the next command.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Proposes the next batch of the queue in the next free slot, if the pipeline has room (phase
-    /// 2(a)). Without a batch it fills slots in which followers have accepted something.
+    /// 2(a)). Without a batch it fills slots, up to where [`Proposer::fill_to`] said. With `hold`
+    /// this replica's own commands go on waiting.
     pub fn propose_next(
         &mut self,
+        hold: bool,
         announcement: &Announcement,
         membership: &Membership,
         out: &mut Outbox,
     ) -> Option<Proposed> {
-        if !self.has_work(announcement.chosen) {
+        if !self.has_work(hold, announcement.chosen) {
             return None;
         }
         self.settle(announcement.chosen);
@@ -286,35 +293,35 @@ impl Proposer {
             return None;
         }
         leading.next = slot.next();
-        let Some(batch) = self.queue.pop_front().and_then(|mut batch| batch.build()) else {
+        let Some(batch) = self.queue.pop(slot, hold, self.limits.batch_bytes) else {
             leading.send_accept(slot, Entry::Noop, None, announcement, membership, out);
             return Some(Proposed { slot, batch: None });
         };
-        let bytes = |command: &[u8]| command.len() + COMMAND_OVERHEAD_BYTES;
-        self.queued_bytes -= batch.commands().map(bytes).sum::<usize>();
         let entry = Entry::Batch(batch.clone());
         leading.send_accept(slot, entry, None, announcement, membership, out);
         Some(Proposed { slot, batch: Some(batch) })
     }
 
-    /// Hears that somebody has accepted something in the slots below `end`, at whatever ballot.
+    /// Hears that somebody has accepted something in the slots below `end`, at whatever ballot, or
+    /// waits for the fate of commands that it offered to another leader with that limit.
     ///
-    /// Phase 1 did not hear of it, so it was not chosen before; but whoever proposed it there waits
-    /// to hear its fate.
+    /// Phase 1 did not hear of it, so it was not chosen before; but whoever took the commands in
+    /// waits to hear their fate.
     pub fn fill_to(&mut self, end: Slot, chosen: Slot) {
         if let Phase::Leading(leading) = &mut self.phase {
             leading.fill_to = leading.fill_to.max(end.min(chosen.plus(ALPHA)));
         }
     }
 
-    /// Whether there is a command to propose, or a slot to fill.
+    /// Whether there is a command to propose, or a slot to fill. With `hold` this replica's own
+    /// commands do not count.
     #[must_use]
-    pub fn has_work(&self, chosen: Slot) -> bool {
+    pub fn has_work(&self, hold: bool, chosen: Slot) -> bool {
         let fill = match &self.phase {
             Phase::Leading(leading) => leading.fill_to > leading.next.max(chosen),
             Phase::Idle | Phase::Preparing(_) => false,
         };
-        fill || !self.queue.is_empty()
+        fill || self.queue.has_work(hold)
     }
 
     /// The entry that was proposed at this ballot for the slot.
@@ -372,26 +379,23 @@ impl Proposer {
         }
     }
 
-    /// Gives up: neither prepares nor leads. The numbers of the commands that were still queued are
-    /// given back; they were never proposed.
-    pub fn stop(&mut self) -> Vec<Range<u64>> {
+    /// Gives up: neither prepares nor leads. Commands that were still queued were never proposed:
+    /// this replica's own wait on, those of others are dropped.
+    pub fn stop(&mut self) {
         self.phase = Phase::Idle;
-        self.queued_bytes = 0;
-        let mut dropped: Vec<Range<u64>> = Vec::new();
-        for origin in self.queue.drain(..).flat_map(|batch| batch.origins().to_vec()) {
-            let commands = origin.first.sequence..origin.first.sequence + u64::from(origin.count);
-            match dropped.last_mut() {
-                Some(last) if last.end == commands.start => last.end = commands.end,
-                _ => dropped.push(commands),
-            }
-        }
-        dropped
+        self.queue.drop_forwarded();
     }
 
     /// Bytes of commands that wait for the pipeline, with what each needs beside its own.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.queued_bytes
+        self.queue.bytes()
+    }
+
+    /// Bytes of those that other replicas have forwarded.
+    #[must_use]
+    pub fn forwarded_bytes(&self) -> usize {
+        self.queue.forwarded_bytes()
     }
 
     /// Slots that are proposed and not passed.
@@ -400,6 +404,20 @@ impl Proposer {
         match &self.phase {
             Phase::Leading(leading) => leading.proposed.iter().count() as u64,
             Phase::Idle | Phase::Preparing(_) => 0,
+        }
+    }
+
+    /// The members whose Promise of its ballot has not come whole.
+    #[must_use]
+    pub fn silent(&self, membership: &Membership) -> Replicas {
+        self.phase_one().map_or_else(Replicas::default, |phase_one| phase_one.silent(membership))
+    }
+
+    fn phase_one(&self) -> Option<&PhaseOne> {
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Preparing(phase_one) => Some(phase_one),
+            Phase::Leading(leading) => Some(&leading.phase_one),
         }
     }
 

@@ -18,22 +18,29 @@ use crate::config::{Config, ConfigError};
 use crate::election::{Election, Verdict};
 use crate::fate::Fates;
 use crate::forming::Forming;
+use crate::forwarding::Forwarding;
 use crate::learner::Learner;
 use crate::lives::Lives;
 use crate::membership::{Membership, Peer, ReplicaId, Replicas};
 use crate::message::{Message, Refused, Standing};
 use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
+use crate::patience::Patience;
 use crate::proposer::{Limits, Proposer};
+use crate::reads::{Indexes, Reads};
 use crate::record::{Lsn, Recovered};
 use crate::slot::{ALPHA, Slot};
 use crate::time::Instant;
 
 pub use propose::ProposeError;
+pub use read::{Consistency, ReadError};
+pub use stalled::{Cause, Stalled};
 pub use status::{PeerStatus, Role, Status};
 
 mod dispatch;
 mod propose;
+mod read;
+mod stalled;
 mod status;
 
 /// After how many election timeouts without a chosen slot a leader gives up.
@@ -61,6 +68,15 @@ pub struct Replica {
     election: Election,
     catch_up: CatchUp,
     fates: Fates,
+    forwarding: Forwarding,
+    /// When the commands were taken in.
+    patience: Patience,
+    /// Whose commands were chosen since this leader last sent an Accept.
+    owed: Replicas,
+    indexes: Indexes,
+    reads: Reads,
+    /// When the reads were.
+    read_patience: Patience,
     lives: Lives,
     out: Outbox,
     /// When to look at what had no answer; runs while this replica prepares or leads.
@@ -72,6 +88,11 @@ pub struct Replica {
     /// The latest time that an input told.
     now: Instant,
     heard: BTreeMap<ReplicaId, Instant>,
+    /// What the other members last told that they have promised.
+    told: BTreeMap<ReplicaId, Ballot>,
+    /// The chosen and the applied mark when one of them last moved, or nothing was waited for; and
+    /// when.
+    progress: ((Slot, Slot), Instant),
     ignored: BTreeMap<IgnoreReason, u64>,
     misbehaved: u64,
     halted: Option<HaltReason>,
@@ -117,6 +138,12 @@ impl Replica {
             ),
             catch_up: CatchUp::default(),
             fates: Fates::new(me.replica, me.incarnation),
+            forwarding: Forwarding::new(me.incarnation, config.pipeline_bytes),
+            patience: Patience::new(config.patience.max(config.election_timeout)),
+            owed: Replicas::default(),
+            indexes: Indexes::default(),
+            reads: Reads::new(me.incarnation),
+            read_patience: Patience::new(config.patience.max(config.election_timeout)),
             lives: Lives::default(),
             out: Outbox::new(me.replica, recovered.last, recovered.chosen),
             resend_at: None,
@@ -124,6 +151,8 @@ impl Replica {
             tick_at: now,
             now,
             heard: BTreeMap::new(),
+            told: BTreeMap::new(),
+            progress: ((recovered.chosen, Slot::ZERO), now),
             ignored: BTreeMap::new(),
             misbehaved: 0,
             halted: None,
@@ -172,6 +201,9 @@ impl Replica {
             } else {
                 self.forming.on_tick(&mut self.out);
             }
+            self.on_commands(now);
+            self.on_reads(now);
+            self.note_progress(now);
         }
         self.settle(now);
     }
@@ -208,7 +240,9 @@ impl Replica {
             if let Some(output) = self.out.poll() {
                 return output;
             }
-            if !self.propose_next() {
+            let more =
+                self.propose_next() || self.forward_next() || self.ask_next() || self.tell_next();
+            if !more {
                 return Output::Wait { until: self.wake() };
             }
         }
@@ -272,6 +306,10 @@ impl Replica {
 
     fn halt(&mut self, reason: HaltReason) {
         self.stop_leading();
+        // What was never offered to anybody is never applied; of the rest nothing will be known.
+        for commands in self.proposer.drop_below(u64::MAX) {
+            self.out.push(Output::Fate { commands, fate: Fate::NotLeader { leader: None } });
+        }
         self.halted = Some(reason.clone());
         self.out.event(Event::Halted { reason });
     }
@@ -315,15 +353,14 @@ impl Replica {
         self.moved = (self.learner.chosen(), now);
     }
 
-    /// Neither prepares nor leads any more. What was queued was never proposed.
+    /// Neither prepares nor leads any more. What was queued was never proposed, and waits for the
+    /// next leader.
     fn stop_leading(&mut self) {
         if self.proposer.ballot().is_none() {
             return;
         }
-        let leader = self.leader_hint();
-        for commands in self.proposer.stop() {
-            self.out.push(Output::Fate { commands, fate: Fate::NotLeader { leader } });
-        }
+        self.proposer.stop();
+        self.indexes.stop();
         self.resend_at = None;
         self.out.event(Event::Following { leader: None });
     }
@@ -354,7 +391,7 @@ impl Replica {
         let chosen = self.learner.chosen();
         // A leader whose disk hangs proposes nothing any more, so what it queues counts too.
         let idle = self.proposer.open_slots() == 0
-            && !self.proposer.has_work(chosen)
+            && !self.has_work()
             && self.proposer.free_from().is_some_and(|free| free <= chosen);
         let recent = |hole: &crate::slot::Slots| hole.end.plus(ALPHA) > chosen;
         let lost = self.learner.holes().iter().any(recent);
@@ -409,6 +446,7 @@ impl Replica {
             }
         }
         self.learner.deliver_from_log(&mut self.out);
+        self.reads.deliver(self.learner.delivered(), &mut self.out);
         if self.membership.is_some() && !self.is_disk_busy() {
             let missing = self.learner.missing(self.catch_up.highest());
             self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
@@ -420,11 +458,13 @@ impl Replica {
         let before = self.learner.chosen();
         while let Some((slot, entry)) = self.learner.pass(&mut self.out) {
             self.fates.pass(slot, &entry, &mut self.out);
+            self.owe(&entry);
         }
         let chosen = self.learner.chosen();
         if chosen == before {
             return false;
         }
+        self.forwarding.settle(self.fates.oldest().unwrap_or(u64::MAX));
         self.acceptor.settle(chosen, &mut self.out);
         self.proposer.settle(chosen);
         self.take_over(false);

@@ -3,6 +3,7 @@
 
 mod trio;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -12,7 +13,7 @@ use synod::membership::ReplicaId;
 use synod::node::channel::Network;
 use synod::node::{StopReason, TicketError};
 use synod::output::HaltReason;
-use synod::{Node, Transport};
+use synod::{Consistency, Handle, Node, Transport};
 use trio::{Book, Cluster, Member, Recorder, config, eventually, is_not_leader, numbered};
 
 #[test]
@@ -48,16 +49,143 @@ fn one_replica_is_a_cluster() {
 }
 
 #[test]
-fn followers_name_the_leader() {
+fn followers_forward_to_the_leader_and_have_the_answers() {
     let cluster = Cluster::start(3);
     let leader = cluster.leader();
-    let follower = cluster.members[(leader + 1) % 3].node();
-    eventually("the follower knows the leader", || {
-        let error = follower.propose(b"x").wait().unwrap_err();
-        assert!(is_not_leader(&error), "{error}");
-        let named = matches!(error, TicketError::NotLeader { leader: Some(_) });
-        named.then_some(())
-    });
+    let commands = numbered(0..2000);
+    let tickets: Vec<_> = commands
+        .iter()
+        .enumerate()
+        .map(|(nth, command)| {
+            let follower = (leader + 1 + nth % 2) % 3;
+            cluster.members[follower].node().propose(command)
+        })
+        .collect();
+    // On a busy machine the leader may change: what is not chosen then is certain never to be.
+    let places: Vec<_> = tickets
+        .into_iter()
+        .map(|ticket| match ticket.wait() {
+            Ok(applied) => Some(applied.place),
+            Err(error) => {
+                assert!(error.is_certain(), "{error}");
+                None
+            }
+        })
+        .collect();
+    // Each follower's commands are chosen in the order in which it took them in.
+    for follower in 0..2 {
+        let own: Vec<_> = places.iter().skip(follower).step_by(2).flatten().collect();
+        assert!(own.is_sorted(), "{own:?}");
+    }
+    let chosen: BTreeSet<_> = places.iter().flatten().collect();
+    let count = places.iter().flatten().count();
+    assert_eq!(chosen.len(), count, "each command has a place of its own");
+    assert!(count > 0, "some are chosen");
+    for member in &cluster.members {
+        eventually("all are applied", || (member.applied().len() == count).then_some(()));
+    }
+}
+
+#[test]
+fn a_replica_that_finds_no_leader_says_so_when_its_patience_ends() {
+    let mut member = Member::new(1);
+    let mut config = config(3, 1);
+    config.patience = Duration::from_millis(50);
+    let network = Network::new();
+    let node = member.start(config, network.transport(ReplicaId(1)));
+    let (command, read) = (node.propose(b"x"), node.read(Consistency::Linearizable, |_| ()));
+    assert!(is_not_leader(&read.wait().unwrap_err()));
+    assert!(is_not_leader(&command.wait().unwrap_err()));
+    // What it has applied by itself it tells whoever asks for no more.
+    assert!(
+        node.read(Consistency::Local, |book| book.book.lock().unwrap().is_empty()).wait().unwrap()
+    );
+}
+
+#[test]
+fn every_replica_reads_what_was_acknowledged_anywhere() {
+    let cluster = Cluster::start(3);
+    let commands = numbered(0..200);
+    for (nth, command) in commands.iter().enumerate() {
+        let (proposer, reader) =
+            (cluster.members[nth % 3].node(), cluster.members[(nth + 1) % 3].node());
+        // On a busy machine there may be no leader for a while.
+        eventually("it is applied", || match proposer.propose(command).wait() {
+            Ok(_) => Some(()),
+            Err(error) => {
+                assert!(error.is_certain(), "{error}");
+                None
+            }
+        });
+        let count = |book: &Recorder| book.book.lock().unwrap().len();
+        let read =
+            eventually("it is read", || reader.read(Consistency::Linearizable, count).wait().ok());
+        assert_eq!(read, nth + 1);
+    }
+}
+
+/// What the node says it waits for, once that names all of these.
+fn says(node: &Handle<Recorder>, parts: &[String]) -> String {
+    eventually("it says what it waits for", || {
+        let text = node.why_stalled()?.to_string();
+        parts.iter().all(|part| text.contains(part)).then_some(text)
+    })
+}
+
+#[test]
+fn a_replica_says_for_whom_it_waits_when_others_are_stopped_or_cut_off() {
+    let mut cluster = Cluster::start(3);
+    cluster.propose(&numbered(0..10));
+    let leader = cluster.leader();
+    let (stopped, cut_off) = ((leader + 1) % 3, (leader + 2) % 3);
+    let name = |index: usize| format!("replica {}", cluster.members[index].id);
+    let (leads, gone, away) = (name(leader), name(stopped), name(cut_off));
+    // One stopped: the others go on, and wait for nothing.
+    cluster.stop_member(stopped);
+    cluster.propose(&numbered(10..20));
+    let node = cluster.members[cluster.leader()].node();
+    eventually("it waits for nothing", || node.why_stalled().is_none().then_some(()));
+    // One more cut off: nobody leads any more, and either says whom it does not hear.
+    let others = cluster.members.iter().map(|member| member.id);
+    cluster.network.isolate(cluster.members[cut_off].id, others);
+    let alone = cluster.members[leader].node();
+    let told = says(alone, &["nobody leads, and 1 more must agree".into(), gone, away.clone()]);
+    assert!(told.contains("was last heard") || told.contains("was not heard yet"), "{told}");
+    says(cluster.members[cut_off].node(), &["nobody leads".into(), leads]);
+    cluster.network.heal();
+    eventually("all is well", || alone.why_stalled().is_none().then_some(()));
+    cluster.stop_member(cut_off);
+    let waiting = cluster.members[leader].node().propose(b"x");
+    let node = cluster.members[leader].node();
+    says(node, &[away]);
+    assert!(!waiting.is_done() || waiting.wait().is_err());
+    node.stop().unwrap();
+    assert_eq!(node.why_stalled(), None, "status tells why it has stopped");
+}
+
+#[test]
+fn a_read_that_panics_fails_alone() {
+    let cluster = Cluster::start(1);
+    let node = cluster.members[cluster.leader()].node();
+    let panicking = node.read(Consistency::Linearizable, |_| -> u8 { panic!("on purpose") });
+    let error = panicking.wait().unwrap_err();
+    assert!(matches!(&error, TicketError::ReadPanicked { message } if &**message == "on purpose"));
+    cluster.propose(&numbered(0..3));
+    assert_eq!(
+        node.read(Consistency::Local, |book| book.book.lock().unwrap().len()).wait().unwrap(),
+        3
+    );
+}
+
+#[test]
+fn what_was_to_read_a_stopped_node_is_refused() {
+    let cluster = Cluster::start(1);
+    let node = cluster.members[cluster.leader()].node();
+    node.stop().unwrap();
+    for consistency in [Consistency::Linearizable, Consistency::Local] {
+        let error = node.read(consistency, |_| ()).wait().unwrap_err();
+        assert!(matches!(error, TicketError::Stopped { .. }), "{error}");
+    }
 }
 
 #[test]

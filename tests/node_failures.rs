@@ -18,11 +18,11 @@ use synod::membership::ReplicaId;
 use synod::node::channel::Network;
 use synod::node::{Handle, StopReason, TicketError};
 use synod::wal::{Fault, HeapMedium, Wal, WalError, WalOptions};
-use synod::{Node, StateMachine, Ticket, Transport};
-use trio::{Book, Cluster, Member, cluster, config, eventually, numbered};
+use synod::{Applied, Node, StateMachine, Ticket, Transport};
+use trio::{Book, Cluster, Member, Recorder, cluster, config, eventually, numbered};
 
 /// Starts the only replica of a cluster and waits until it leads.
-fn start_alone<M: StateMachine>(member: &Member, machine: M) -> Handle<M::Answer> {
+fn start_alone<M: StateMachine>(member: &Member, machine: M) -> Handle<M> {
     let mut config = config(1, 1);
     config.apply_slots = 1;
     let log = Wal::open_directory(member.directory.path(), cluster(), member.id).unwrap();
@@ -97,13 +97,13 @@ impl StateMachine for Gated {
     }
 }
 
-fn start_gated(member: &Member) -> (Sender<()>, Handle<u64>) {
+fn start_gated(member: &Member) -> (Sender<()>, Handle<Gated>) {
     let (gate, _, node) = start_watched(member);
     (gate, node)
 }
 
 /// The same, and whether it has begun with a command.
-fn start_watched(member: &Member) -> (Sender<()>, Arc<AtomicBool>, Handle<u64>) {
+fn start_watched(member: &Member) -> (Sender<()>, Arc<AtomicBool>, Handle<Gated>) {
     let (sender, gate) = mpsc::channel();
     let begun = Arc::new(AtomicBool::new(false));
     let machine = Gated { gate, begun: Arc::clone(&begun) };
@@ -176,7 +176,7 @@ fn what_waits_for_the_machine_at_a_stop_is_unknown() {
 }
 
 /// Stops its own node.
-struct Suicidal(Arc<Mutex<Option<Handle<()>>>>);
+struct Suicidal(Arc<Mutex<Option<Handle<Self>>>>);
 
 impl StateMachine for Suicidal {
     type Answer = ();
@@ -241,7 +241,7 @@ fn tickets_are_futures() {
 }
 
 /// Holds the last handle of a node, and drops it when it is woken.
-struct Last(Mutex<Option<Handle<u64>>>);
+struct Last(Mutex<Option<Handle<Gated>>>);
 
 impl Wake for Last {
     fn wake(self: Arc<Self>) {
@@ -253,7 +253,7 @@ impl Wake for Last {
 fn a_waker_may_drop_the_last_handle() {
     let member = Member::new(1);
     let (gate, node) = start_gated(&member);
-    let ticket: Ticket<u64> = node.propose(b"x");
+    let ticket: Ticket<Applied<u64>> = node.propose(b"x");
     let waker = Waker::from(Arc::new(Last(Mutex::new(Some(node)))));
     let mut ticket = pin!(ticket);
     assert!(ticket.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -267,10 +267,10 @@ fn a_waker_may_drop_the_last_handle() {
 }
 
 /// Starts the only replica of a cluster on a simulated disk.
-fn start_on(disk: &HeapMedium, book: &Book) -> Handle<u64> {
+fn start_on(disk: &HeapMedium, book: &Book) -> Handle<Recorder> {
     let options = WalOptions::default();
     let log = Wal::open(Box::new(disk.clone()), cluster(), ReplicaId(1), options).unwrap();
-    let machine = trio::Recorder { book: Arc::clone(book) };
+    let machine = Recorder { book: Arc::clone(book) };
     let transport = Network::new().transport(ReplicaId(1));
     let node = Node::start(config(1, 1), log, transport, machine).unwrap();
     eventually("it leads", || node.status().leads().then_some(()));
@@ -278,7 +278,7 @@ fn start_on(disk: &HeapMedium, book: &Book) -> Handle<u64> {
 }
 
 /// Proposes until the log has failed; returns what was acknowledged, and the first failure.
-fn propose_until_failure(node: &Handle<u64>, command: &[u8]) -> (usize, TicketError) {
+fn propose_until_failure(node: &Handle<Recorder>, command: &[u8]) -> (usize, TicketError) {
     let mut acknowledged = 0;
     loop {
         match node.propose(command).wait_timeout(Duration::from_secs(30)) {
@@ -349,7 +349,7 @@ impl Transport for Panicking {
 fn a_panic_in_the_transport_stops_the_node() {
     let mut member = Member::new(1);
     let log = Wal::open_directory(member.directory.path(), cluster(), member.id).unwrap();
-    let machine = trio::Recorder { book: Arc::clone(&member.book) };
+    let machine = Recorder { book: Arc::clone(&member.book) };
     // With peers, it sends before it is formed.
     let reason = match Node::start(config(3, 1), log, Panicking, machine) {
         Ok(node) => {
@@ -376,7 +376,7 @@ impl Transport for Narrow {
 fn a_transport_with_short_frames_is_refused() {
     let member = Member::new(1);
     let log = Wal::open_directory(member.directory.path(), cluster(), member.id).unwrap();
-    let machine = trio::Recorder { book: Arc::clone(&member.book) };
+    let machine = Recorder { book: Arc::clone(&member.book) };
     let error = Node::start(config(3, 1), log, Narrow, machine).unwrap_err();
     assert!(matches!(error, synod::node::StartError::MaxFrame { bytes: 10, .. }), "{error}");
 }

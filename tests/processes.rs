@@ -21,7 +21,7 @@ use synod::entry::Place;
 use synod::membership::{ClusterId, ReplicaId};
 use synod::udp::{ClusterKey, UdpOptions, UdpTransport};
 use synod::wal::Wal;
-use synod::{Handle, Node, StateMachine, Ticket};
+use synod::{Applied, Handle, Node, StateMachine, Ticket};
 use tempfile::TempDir;
 
 /// What a child is told: its number, the directory of all, and everyone's address.
@@ -88,7 +88,7 @@ fn child() {
 }
 
 /// Tells whether this replica leads and how much it has applied, whenever that changes.
-fn watch(node: &Handle<()>, journal: &Mutex<Vec<String>>) {
+fn watch(node: &Handle<Journal>, journal: &Mutex<Vec<String>>) {
     let mut told = None;
     loop {
         let status = node.status();
@@ -103,7 +103,7 @@ fn watch(node: &Handle<()>, journal: &Mutex<Vec<String>>) {
 }
 
 /// Tells what became of each command.
-fn settle(proposed: &Receiver<(String, Ticket<()>)>) {
+fn settle(proposed: &Receiver<(String, Ticket<Applied<()>>)>) {
     for (command, ticket) in proposed {
         match ticket.wait() {
             Ok(_) => say(&format!("@chosen {command}")),

@@ -115,7 +115,7 @@ fn start_foreigner(
     victim: ReplicaId,
     address: SocketAddr,
     key: Option<&ClusterKey>,
-) -> (tempfile::TempDir, Handle<u64>) {
+) -> (tempfile::TempDir, Handle<Recorder>) {
     let directory = tempfile::tempdir().unwrap();
     let me = ReplicaId(victim.0 % 3 + 1);
     let cluster = ClusterId::named("another").unwrap();

@@ -18,8 +18,8 @@ use synod::fragment::Courier;
 use synod::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId, Replicas};
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare, Promise, Refused,
-    Standing,
+    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
+    Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use synod::slot::{Run, Slot, Slots};
 use synod::time::Instant;
@@ -166,9 +166,29 @@ fn courier_frames() -> Vec<(&'static str, Vec<u8>)> {
     vec![("fragment", fragments.swap_remove(1)), ("acknowledgement", answers.swap_remove(0))]
 }
 
+/// What clients are served by.
+fn clients() -> Vec<(&'static str, Message)> {
+    let Entry::Batch(batch) = entry() else { panic!("a batch") };
+    let run = Run { slots: Slots::new(Slot(300), Slot(400)), ballot: ballot(7, 1) };
+    let announcement = || Announcement { chosen: Slot(400), runs: vec![run] };
+    let (ballot, incarnation) = (ballot(7, 1), Incarnation(4));
+    let forward = Forward { ballot, after: 17, limit: Slot(656), batch, chosen: Slot(399) };
+    let (taken, next) = (19, Slot(401));
+    let answer = ForwardAnswer { ballot, incarnation, taken, next, announcement: announcement() };
+    let (reads, index) = (65_000, Slot(400));
+    let question = ReadIndex { ballot, reads, chosen: Slot(399) };
+    let told = ReadIndexAnswer { incarnation, reads, index, announcement: announcement() };
+    vec![
+        ("forward", forward.into()),
+        ("forward_answer", answer.into()),
+        ("read_index", question.into()),
+        ("read_index_answer", told.into()),
+    ]
+}
+
 /// Every golden frame: its name, its bytes as this crate makes them now, and what it holds.
 fn cases() -> Vec<(&'static str, Vec<u8>, Body)> {
-    let messages = promises().into_iter().chain(elections()).chain(entries());
+    let messages = promises().into_iter().chain(elections()).chain(entries()).chain(clients());
     let framed = messages.map(|(name, message)| {
         let mut frame = Vec::new();
         wire::encode(CLUSTER, peer(1), &message, &mut frame);
@@ -246,7 +266,7 @@ fn kept_frames_are_read_as_they_were_meant() {
 fn every_kind_of_frame_is_kept_and_nothing_else() {
     rewrite();
     let kinds: BTreeSet<_> = cases().iter().map(|(_, _, body)| body.name()).collect();
-    assert_eq!(kinds.len(), 18, "{kinds:?}");
+    assert_eq!(kinds.len(), 22, "{kinds:?}");
     let names: BTreeSet<_> = cases().iter().map(|(name, ..)| format!("{name}.hex")).collect();
     let files = fs::read_dir(directory()).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());

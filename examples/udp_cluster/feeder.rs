@@ -1,9 +1,11 @@
 //! Which lines are on their way, which are acknowledged, and where to start again.
 //!
-//! The feeder keeps many lines in flight. Order between commands in flight is not promised across a
-//! change of leader, so after one it starts again from the first line that is not acknowledged: it
-//! begins a new *attempt*. A line that was taken in an earlier attempt is not taken twice, because
-//! the state machine takes line n only as its n-th. The feeder touches no clock and no process.
+//! The feeder keeps many lines in flight, at the leader. The commands of one replica keep their
+//! order, but an earlier one may fail while a later one is applied, and those of two replicas have
+//! none. So after a change of leader it starts again from the first line that is not acknowledged:
+//! it begins a new *attempt*. A line that was taken in an earlier attempt is not taken twice,
+//! because the state machine takes line n only as its n-th. The feeder touches no clock and no
+//! process.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

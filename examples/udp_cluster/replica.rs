@@ -81,7 +81,7 @@ impl StateMachine for LineMachine {
 struct Proposed {
     attempt: u64,
     first: u64,
-    tickets: Vec<Ticket<u64>>,
+    tickets: Vec<Ticket<synod::Applied<u64>>>,
 }
 
 /// Runs a replica until standard input closes.
@@ -128,7 +128,7 @@ pub(crate) fn run(options: &ReplicaOptions) -> Result<(), Failure> {
 }
 
 /// Opens the socket and the log, and starts the node.
-fn start(options: &ReplicaOptions, machine: LineMachine) -> Result<Handle<u64>, Failure> {
+fn start(options: &ReplicaOptions, machine: LineMachine) -> Result<Handle<LineMachine>, Failure> {
     let me = ReplicaId(options.id);
     let members = (1..).map(ReplicaId).take(options.addresses.len());
     let peers: BTreeMap<ReplicaId, SocketAddr> =
@@ -186,7 +186,7 @@ fn settle(frames: &Receiver<Proposed>, broken: &AtomicU64) {
 
 /// Looks at the node again and again: tells the parent what has changed, and ends the process if
 /// the node has failed.
-fn look(node: &Handle<u64>, applied: &Shared) {
+fn look(node: &Handle<LineMachine>, applied: &Shared) {
     let mut told = None;
     loop {
         let status = node.status();

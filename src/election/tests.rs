@@ -19,7 +19,7 @@ const START: Standing = Standing { promised: Ballot::ZERO, end: Slot(0) };
 
 fn footing() -> Footing {
     let now = Standing { promised: ballot(3, 2), end: Slot(6) };
-    Footing { start: START, now, chosen: Slot(4) }
+    Footing { start: START, now, end: now.end, chosen: Slot(4) }
 }
 
 /// Replica 1 of a cluster, its election, and what it sends.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::ballot::Ballot;
 use crate::membership::{Peer, ReplicaId};
-use crate::message::Message;
+use crate::message::{Fetched, Message};
 use crate::slot::Slot;
 use crate::time::Instant;
 use crate::wire::{Acknowledgement, Fragment, FrameError};
@@ -34,6 +34,9 @@ pub(super) enum Key {
     Chosen(Ballot, Slot),
     /// A proposal's entry.
     Fetched(Ballot, Slot),
+    /// A ballot and a command's number name the commands that are forwarded. The limit of a later
+    /// sending may be higher: that of the earlier one does as well.
+    Forward(Ballot, u64),
     /// Nothing but their bytes.
     Bytes,
 }
@@ -43,11 +46,15 @@ impl Key {
         match message {
             Message::Accept(m) => Self::Accept(m.ballot, m.slot),
             Message::Chosen(m) => Self::Chosen(m.ballot, m.slot),
-            Message::Fetched(m) => match &m.proposal {
-                Some((ballot, _)) => Self::Fetched(*ballot, m.slot),
-                None => Self::Bytes,
-            },
-            Message::Prepare(_)
+            Message::Fetched(Fetched { slot, proposal: Some((ballot, _)), .. }) => {
+                Self::Fetched(*ballot, *slot)
+            }
+            Message::Forward(m) => {
+                let first = m.batch.origins().next();
+                Self::Forward(m.ballot, first.map_or(0, |origin| origin.first.sequence))
+            }
+            Message::Fetched(Fetched { proposal: None, .. })
+            | Message::Prepare(_)
             | Message::Promise(_)
             | Message::Nack(_)
             | Message::Accepted(_)
@@ -59,7 +66,10 @@ impl Key {
             | Message::Fetch(_)
             | Message::CatchUp(_)
             | Message::Forming(_)
-            | Message::Refused(_) => Self::Bytes,
+            | Message::Refused(_)
+            | Message::ForwardAnswer(_)
+            | Message::ReadIndex(_)
+            | Message::ReadIndexAnswer(_) => Self::Bytes,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::ballot::Ballot;
 use crate::entry::{BatchBuilder, CommandId, ENTRY_BYTES_MAX, Entry};
 use crate::membership::{DiskId, Incarnation};
-use crate::message::{Accept, Announcement, Canvass, Chosen, Fetched, Prepare};
+use crate::message::{Accept, Announcement, Canvass, Chosen, Fetched, Forward, Prepare};
 use crate::slot::{Run, Slot, Slots};
 
 const CLUSTER: ClusterId = ClusterId(*b"couriers\0\0\0\0\0\0\0\0");
@@ -571,4 +571,16 @@ fn a_prepare_is_short() {
     let message = Message::Prepare(Prepare { ballot, first: Slot(u64::MAX / 8) });
     wire::encode(CLUSTER, peer(1, 1), &message, &mut buffer);
     assert!(buffer.len() <= 128, "{}", buffer.len());
+}
+
+#[test]
+fn the_same_commands_forwarded_again_are_the_same_message() {
+    // With a higher limit: the pieces of the first sending do as well.
+    let Entry::Batch(batch) = entry(1, 10) else { panic!("a batch") };
+    let (ballot, after) = (Ballot { round: 1, replica: ReplicaId(1) }, 0);
+    let forward = |limit| Forward { ballot, after, limit, batch: batch.clone(), chosen: Slot(0) };
+    let keys = [9, 99].map(|limit| sending::Key::of(&forward(Slot(limit)).into()));
+    assert_eq!(keys, [sending::Key::Forward(ballot, 0); 2]);
+    let asked = Message::from(Canvass { sequence: 1, chosen: Slot(0) });
+    assert_eq!(sending::Key::of(&asked), sending::Key::Bytes);
 }

@@ -16,7 +16,7 @@ use crate::slot::{Slot, Slots};
 const LOOK_UP_SLOTS: u64 = 32;
 
 /// Applies what is chosen, in the order of the log, until the node stops.
-pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M::Answer>>, machine: M) {
+pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M>>, machine: M) {
     let mut applier = Applier { shared, machine, tickets: Vec::new(), answered: Vec::new() };
     while let Some(work) = shared.work.pop() {
         if let Err(reason) = applier.take(work) {
@@ -26,16 +26,16 @@ pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M::Answer>>, machine: M) 
 }
 
 struct Applier<'a, M: StateMachine> {
-    shared: &'a Shared<M::Answer>,
+    shared: &'a Shared<M>,
     machine: M,
     /// The tickets of the batch at hand, by the index of their commands.
-    tickets: Vec<(u32, Settler<M::Answer>)>,
+    tickets: Vec<(u32, Settler<Applied<M::Answer>>)>,
     /// The answers that belong to tickets, in their order.
     answered: Vec<(u32, M::Answer)>,
 }
 
 impl<M: StateMachine> Applier<'_, M> {
-    fn take(&mut self, work: Work) -> Result<(), StopReason> {
+    fn take(&mut self, work: Work<M>) -> Result<(), StopReason> {
         match work {
             Work::Entry { slot, entry } => {
                 self.apply(slot, &entry)?;
@@ -46,6 +46,10 @@ impl<M: StateMachine> Applier<'_, M> {
                 Ok(())
             }
             Work::FromLog { slots } => self.apply_from_log(slots),
+            Work::Read(readings) => {
+                readings.into_iter().for_each(|reading| reading(Ok(&self.machine)));
+                Ok(())
+            }
         }
     }
 

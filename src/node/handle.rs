@@ -10,27 +10,29 @@ use parking_lot::Mutex;
 
 use super::StopReason;
 use super::status::{Lag, NodeStatus};
-use super::ticket::Ticket;
+use super::ticket::{Applied, Ticket};
 use super::turn::Shared;
+use crate::machine::StateMachine;
 use crate::output::Event;
+use crate::replica::{Consistency, Stalled};
 use crate::time::Instant;
 use crate::transport::{Deliver, Inbox};
 
 /// A running node. Cheap to clone, and usable from any thread.
 ///
 /// When the last clone is dropped, the node stops as by [`Handle::stop`].
-pub struct Handle<A: Send + 'static> {
-    pub(super) owner: Arc<Owner<A>>,
+pub struct Handle<M: StateMachine> {
+    pub(super) owner: Arc<Owner<M>>,
 }
 
 /// What all clones of a handle share; dropped with the last one.
-pub(super) struct Owner<A: Send + 'static> {
-    pub(super) shared: Arc<Shared<A>>,
+pub(super) struct Owner<M: StateMachine> {
+    pub(super) shared: Arc<Shared<M>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl<A: Send + 'static> Handle<A> {
-    pub(super) fn new(shared: Arc<Shared<A>>) -> Self {
+impl<M: StateMachine> Handle<M> {
+    pub(super) fn new(shared: Arc<Shared<M>>) -> Self {
         Self { owner: Arc::new(Owner { shared, threads: Mutex::default() }) }
     }
 
@@ -38,14 +40,28 @@ impl<A: Send + 'static> Handle<A> {
         self.owner.threads.lock().push(thread);
     }
 
-    /// Proposes a command. Only a leader takes commands in; elsewhere the ticket says at once who
-    /// may lead. Never waits: if too much is under way already, the ticket says
-    /// [`super::TicketError::Full`].
+    /// Proposes a command, on any replica: one that does not lead forwards it to the leader. Never
+    /// waits: if too much is under way already, the ticket says [`super::TicketError::Full`].
+    /// Without a leader the ticket says so after [`crate::Config::patience`].
     ///
-    /// Commands that one thread proposes one after the other are chosen in that order, as long as
-    /// the leader does not change.
-    pub fn propose(&self, command: &[u8]) -> Ticket<A> {
+    /// Commands that one thread proposes one after the other on one replica are chosen in that
+    /// order, whoever leads meanwhile; but an earlier one may fail while a later one is chosen.
+    pub fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         self.owner.shared.propose(command)
+    }
+
+    /// Reads the state machine, on any replica. `read` runs on the thread of the state machine, so
+    /// it holds up what is applied; what it returns comes by the ticket. No clock is trusted.
+    ///
+    /// [`Consistency`] says what the read may miss. The ticket of a linearizable one says
+    /// [`super::TicketError::NotLeader`] if no leader confirms it within
+    /// [`crate::Config::patience`].
+    pub fn read<T: Send + 'static>(
+        &self,
+        consistency: Consistency,
+        read: impl FnOnce(&M) -> T + Send + 'static,
+    ) -> Ticket<T> {
+        self.owner.shared.read(consistency, read)
     }
 
     /// Hands in a frame that another replica sent. Never waits: what finds no room is dropped and
@@ -92,6 +108,15 @@ impl<A: Send + 'static> Handle<A> {
         }
     }
 
+    /// What the replica waits for, in words; `None` if it waits for nothing, or the node has
+    /// stopped.
+    #[must_use]
+    pub fn why_stalled(&self) -> Option<Stalled> {
+        let shared = &self.owner.shared;
+        let now = shared.clock.now();
+        shared.stopped().is_none().then(|| shared.look(|core| core.replica.why_stalled(now)))?
+    }
+
     /// The last things that happened, oldest first, each with its time since the node's start plus
     /// one second. At most 256 are kept.
     #[must_use]
@@ -116,7 +141,7 @@ impl<A: Send + 'static> Handle<A> {
     }
 }
 
-impl<A: Send + 'static> Owner<A> {
+impl<M: StateMachine> Owner<M> {
     fn stop(&self) {
         // Held until all has ended, so that a second caller waits for the first.
         let mut threads = self.threads.lock();
@@ -136,19 +161,19 @@ impl<A: Send + 'static> Owner<A> {
     }
 }
 
-impl<A: Send + 'static> Drop for Owner<A> {
+impl<M: StateMachine> Drop for Owner<M> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl<A: Send + 'static> Clone for Handle<A> {
+impl<M: StateMachine> Clone for Handle<M> {
     fn clone(&self) -> Self {
         Self { owner: Arc::clone(&self.owner) }
     }
 }
 
-impl<A: Send + 'static> fmt::Debug for Handle<A> {
+impl<M: StateMachine> fmt::Debug for Handle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
             .field("me", &self.owner.shared.me)

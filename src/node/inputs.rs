@@ -7,9 +7,11 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::StopReason;
 use super::queue::Budget;
+use super::read::Reading;
 use super::status::{Tallies, reason_of};
-use super::ticket::{Settler, Ticket, TicketError};
+use super::ticket::{Applied, Settler, Ticket, TicketError};
 use super::turn::{Core, Shared};
+use crate::machine::StateMachine;
 use crate::membership::Peer;
 use crate::message::Message;
 use crate::time::Instant;
@@ -19,14 +21,16 @@ use crate::wire::{self, Body, FrameError};
 
 /// How many commands may wait to be taken in.
 const PROPOSALS_MAX: usize = 16_384;
+/// How many reads may.
+const READS_MAX: usize = 16_384;
 /// How many frames may wait to be taken in, and their bytes.
 const INBOX_FRAMES: usize = 4096;
 const INBOX_BYTES: usize = 16 << 20;
 
 /// A command on its way to the replica.
-struct Proposal<A> {
+struct Proposal<M: StateMachine> {
     command: Bytes,
-    settler: Settler<A>,
+    settler: Settler<Applied<M::Answer>>,
 }
 
 /// A frame on its way to the replica: decoded, unless it is a piece of a longer message.
@@ -45,21 +49,23 @@ impl Inbound {
 }
 
 /// The queues in front of the core.
-pub(super) struct Inputs<A> {
-    proposals: (Sender<Proposal<A>>, Receiver<Proposal<A>>),
+pub(super) struct Inputs<M: StateMachine> {
+    proposals: (Sender<Proposal<M>>, Receiver<Proposal<M>>),
     proposal_bytes: Budget,
     command_bytes: usize,
+    pub(super) reads: (Sender<Reading<M>>, Receiver<Reading<M>>),
     inbox: (Sender<Inbound>, Receiver<Inbound>),
     inbox_bytes: Budget,
 }
 
-impl<A> Inputs<A> {
+impl<M: StateMachine> Inputs<M> {
     /// Empty queues, for commands of at most `command_bytes`, together at most `queue_bytes`.
     pub(super) fn new(command_bytes: usize, queue_bytes: usize) -> Self {
         Self {
             proposals: crossbeam_channel::bounded(PROPOSALS_MAX),
             proposal_bytes: Budget::new(queue_bytes),
             command_bytes,
+            reads: crossbeam_channel::bounded(READS_MAX),
             inbox: crossbeam_channel::bounded(INBOX_FRAMES),
             inbox_bytes: Budget::new(INBOX_BYTES),
         }
@@ -67,13 +73,13 @@ impl<A> Inputs<A> {
 
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.proposals.1.is_empty() && self.inbox.1.is_empty()
+        self.proposals.1.is_empty() && self.inbox.1.is_empty() && self.reads.1.is_empty()
     }
 }
 
-impl<A: Send + 'static> Shared<A> {
+impl<M: StateMachine> Shared<M> {
     /// Queues a command, and turns the core for it unless somebody soon will.
-    pub(super) fn propose(&self, command: &[u8]) -> Ticket<A> {
+    pub(super) fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         if let Some(reason) = self.stopped() {
             return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
         }
@@ -98,12 +104,16 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Refuses what waits for a core that is not turned any more.
-    pub(super) fn refuse_waiting(&self, core: &mut Core<A>) {
+    pub(super) fn refuse_waiting(&self, core: &mut Core<M>) {
         let reason = self.stopped().unwrap_or(&StopReason::Asked);
         while let Ok(proposal) = self.inputs.proposals.1.try_recv() {
             self.inputs.proposal_bytes.give(proposal.command.len());
             let error = TicketError::Stopped { reason: reason.clone() };
             core.effects.settled.push((proposal.settler, error));
+        }
+        while let Ok(reading) = self.inputs.reads.1.try_recv() {
+            let error = TicketError::Stopped { reason: reason.clone() };
+            core.effects.unread.push((reading, error));
         }
         while let Ok(inbound) = self.inputs.inbox.1.try_recv() {
             self.inputs.inbox_bytes.give(inbound.bytes());
@@ -111,7 +121,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Takes in what waits, at most as much as waited when the turn began.
-    pub(super) fn take_inputs(&self, core: &mut Core<A>, now: Instant) {
+    pub(super) fn take_inputs(&self, core: &mut Core<M>, now: Instant) {
         fence(Ordering::SeqCst);
         if self.stopping.load(Ordering::SeqCst) {
             self.refuse_waiting(core);
@@ -127,6 +137,11 @@ impl<A: Send + 'static> Shared<A> {
                 Inbound::Piece(frame) => self.take_piece(core, now, frame),
             }
         }
+        self.take_reads(core, now);
+        self.take_proposals(core, now);
+    }
+
+    fn take_proposals(&self, core: &mut Core<M>, now: Instant) {
         let waiting = self.inputs.proposals.1.len();
         if waiting == 0 {
             return;
@@ -148,7 +163,7 @@ impl<A: Send + 'static> Shared<A> {
         }
     }
 
-    fn take_piece(&self, core: &mut Core<A>, now: Instant, frame: Bytes) {
+    fn take_piece(&self, core: &mut Core<M>, now: Instant, frame: Bytes) {
         let frames = &mut core.effects.frames;
         match core.courier.receive(now, frame, &mut |to, frame| frames.push(to, frame)) {
             Ok(Some((from, message))) => {
@@ -166,7 +181,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 }
 
-impl<A: Send + 'static> Deliver for Shared<A> {
+impl<M: StateMachine> Deliver for Shared<M> {
     fn deliver(&self, frame: Bytes) {
         if self.stopped().is_some() {
             return;

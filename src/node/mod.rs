@@ -20,6 +20,7 @@ mod handle;
 mod inputs;
 mod outgoing;
 pub(crate) mod queue;
+mod read;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -146,7 +147,7 @@ impl Node {
         log: (Wal, Recovered),
         transport: impl Transport,
         machine: M,
-    ) -> Result<Handle<M::Answer>, StartError> {
+    ) -> Result<Handle<M>, StartError> {
         let (wal, recovered) = log;
         let clock = clock::Clock::start();
         let (cluster, me, chosen) = (recovered.cluster, recovered.me, recovered.chosen);
@@ -187,10 +188,10 @@ impl Node {
     }
 }
 
-fn spawn<A: Send + 'static>(
+fn spawn<M: StateMachine>(
     name: &'static str,
-    shared: &Arc<Shared<A>>,
-    run: impl FnOnce(Arc<Shared<A>>) + Send + 'static,
+    shared: &Arc<Shared<M>>,
+    run: impl FnOnce(Arc<Shared<M>>) + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
     let shared = Arc::clone(shared);
     let mut title = String::from("synod-");
@@ -209,7 +210,7 @@ fn spawn<A: Send + 'static>(
 }
 
 /// Ends a node: everything appended is durable, its threads have ended, its directory is free.
-fn stop<A: Send + 'static>(shared: &Shared<A>, threads: Vec<JoinHandle<()>>) {
+fn stop<M: StateMachine>(shared: &Shared<M>, threads: Vec<JoinHandle<()>>) {
     shared.finish();
     shared.outgoing.close();
     for thread in threads {

@@ -87,7 +87,7 @@ fn ticket_wakes_its_last_poller_once() {
 
 #[test]
 fn ticket_whose_settler_is_dropped_is_unknown() {
-    let (ticket, settler) = Ticket::<u32>::new();
+    let (ticket, settler) = Ticket::<Applied<u32>>::new();
     drop(settler);
     let error = ticket.wait().unwrap_err();
     assert!(matches!(error, TicketError::Unknown { reason: StopReason::Asked }));
@@ -111,7 +111,7 @@ fn pending_finds_the_commands_of_a_batch_by_their_origins() {
     };
     let (mut pending, mut tickets) = (Pending::default(), Vec::new());
     for sequence in 0..5 {
-        let (ticket, settler) = Ticket::<u32>::new();
+        let (ticket, settler) = Ticket::<Applied<u32>>::new();
         pending.push(sequence, settler);
         tickets.push(ticket);
     }
@@ -136,7 +136,7 @@ fn pending_gives_each_ticket_once() {
     let mut pending = Pending::default();
     let mut tickets = Vec::new();
     for sequence in 0..6 {
-        let (ticket, settler) = Ticket::<u32>::new();
+        let (ticket, settler) = Ticket::<Applied<u32>>::new();
         pending.push(sequence, settler);
         tickets.push(Some(ticket));
     }
@@ -155,7 +155,7 @@ fn pending_gives_each_ticket_once() {
     assert_eq!(pending.len(), 0);
     let superseded = tickets[2].take().unwrap().wait().unwrap_err();
     assert!(matches!(superseded, TicketError::Superseded));
-    let (_ticket, settler) = Ticket::<u32>::new();
+    let (_ticket, settler) = Ticket::<Applied<u32>>::new();
     pending.push(6, settler);
     assert_eq!(pending.len(), 1);
 }
@@ -253,11 +253,11 @@ impl StateMachine for Count {
 const CLUSTER: ClusterId = ClusterId([1; 16]);
 
 /// A cluster of one, or one of three that is alone.
-fn start(members: u32) -> Handle<u64> {
+fn start(members: u32) -> Handle<Count> {
     start_over(members, Box::new(HeapMedium::new(1)), Network::new().transport(ReplicaId(1)))
 }
 
-fn start_over(members: u32, disk: Box<dyn Medium>, transport: impl Transport) -> Handle<u64> {
+fn start_over(members: u32, disk: Box<dyn Medium>, transport: impl Transport) -> Handle<Count> {
     let log = Wal::open(disk, CLUSTER, ReplicaId(1), WalOptions::default()).unwrap();
     let config = Config::new((1..=members).map(ReplicaId));
     Node::start(config, log, transport, Count(0)).unwrap()

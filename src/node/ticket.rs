@@ -14,7 +14,7 @@ use super::StopReason;
 use super::clock;
 use crate::entry::{Batch, CommandId, Place};
 use crate::membership::{Peer, ReplicaId};
-use crate::replica::ProposeError;
+use crate::replica::{ProposeError, ReadError};
 
 /// A command was chosen, and this replica has applied it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +29,14 @@ pub struct Applied<A> {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum TicketError {
-    /// This replica does not lead. The command is never applied.
-    #[error("this replica does not lead")]
+    /// No leader took it in time. The command is never applied.
+    #[error("no leader was found in time")]
     NotLeader {
         /// Who may lead.
         leader: Option<ReplicaId>,
     },
     /// Too much waits already. The command is never applied; propose it again later.
-    #[error("too many commands wait already")]
+    #[error("too much waits already")]
     Full,
     /// The command is longer than the limit. It is never applied.
     #[error("a command of {bytes} bytes is longer than the limit of {limit}")]
@@ -46,8 +46,8 @@ pub enum TicketError {
         /// The limit.
         limit: usize,
     },
-    /// Another entry was chosen at the command's slot. The command is never applied.
-    #[error("another entry was chosen at the command's slot")]
+    /// Other entries were chosen in every slot in which the command could be. It is never applied.
+    #[error("other entries were chosen wherever the command could be")]
     Superseded,
     /// The node stopped before it learned what became of the command. It may be applied, once, or
     /// never.
@@ -62,6 +62,13 @@ pub enum TicketError {
         /// Why it stopped.
         reason: StopReason,
     },
+    /// What was to read the state machine panicked. The node goes on: it lent the machine, and
+    /// nothing of it was changed.
+    #[error("the read panicked: {message}")]
+    ReadPanicked {
+        /// What the panic said.
+        message: Arc<str>,
+    },
 }
 
 impl TicketError {
@@ -70,13 +77,23 @@ impl TicketError {
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::Unknown { .. })
     }
-}
 
-impl TicketError {
+    /// The replica's refusal of a read; `reason` is why the node stopped, if it did.
+    pub(super) fn unread(error: ReadError, reason: Option<&StopReason>) -> Self {
+        Self::refused(
+            match error {
+                ReadError::NotLeader => ProposeError::NotLeader,
+                ReadError::Full => ProposeError::Full,
+                ReadError::Halted => ProposeError::Halted,
+            },
+            reason,
+        )
+    }
+
     /// The replica's refusal; `reason` is why the node stopped, if it did.
     pub(super) fn refused(error: ProposeError, reason: Option<&StopReason>) -> Self {
         match error {
-            ProposeError::NotLeader { leader } => Self::NotLeader { leader },
+            ProposeError::NotLeader => Self::NotLeader { leader: None },
             ProposeError::Full => Self::Full,
             ProposeError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
             ProposeError::Halted => {
@@ -86,21 +103,29 @@ impl TicketError {
     }
 }
 
-/// What became of a command, as soon as it is known: a [`Future`] for any executor, or none, with
-/// [`Ticket::wait`].
+/// What became of a command or a read, as soon as it is known: a [`Future`] for any executor, or
+/// none, with [`Ticket::wait`].
 ///
 /// Dropping a ticket gives up the answer, not the command.
 #[derive(Debug)]
-#[must_use = "the answer of the command comes here"]
-pub struct Ticket<A> {
-    cell: Arc<Cell<A>>,
+#[must_use = "the answer comes here"]
+pub struct Ticket<T> {
+    cell: Arc<Cell<T>>,
 }
 
-impl<A> Ticket<A> {
+impl<T> Ticket<T> {
     /// A ticket, and what settles it.
-    pub(super) fn new() -> (Self, Settler<A>) {
+    pub(super) fn new() -> (Self, Settler<T>) {
         let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
-        (Self { cell: Arc::clone(&cell) }, Settler { cell })
+        let lost = |reason| TicketError::Unknown { reason };
+        (Self { cell: Arc::clone(&cell) }, Settler { cell, lost })
+    }
+
+    /// The same for a read, of which nothing can stay unknown.
+    pub(super) fn of_read() -> (Self, Settler<T>) {
+        let (ticket, mut settler) = Self::new();
+        settler.lost = |reason| TicketError::Stopped { reason };
+        (ticket, settler)
     }
 
     /// A ticket that is settled already.
@@ -116,7 +141,7 @@ impl<A> Ticket<A> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait(self) -> Result<Applied<A>, TicketError> {
+    pub fn wait(self) -> Result<T, TicketError> {
         let mut state = self.cell.state.lock();
         loop {
             if let Some(result) = state.take() {
@@ -134,7 +159,7 @@ impl<A> Ticket<A> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<Applied<A>, TicketError>, Self> {
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, TicketError>, Self> {
         let deadline = clock::deadline(timeout);
         let mut state = self.cell.state.lock();
         loop {
@@ -163,8 +188,8 @@ impl<A> Ticket<A> {
     }
 }
 
-impl<A> Future for Ticket<A> {
-    type Output = Result<Applied<A>, TicketError>;
+impl<T> Future for Ticket<T> {
+    type Output = Result<T, TicketError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.cell.state.lock();
@@ -182,21 +207,21 @@ impl<A> Future for Ticket<A> {
 }
 
 #[derive(Debug)]
-struct Cell<A> {
-    state: Mutex<State<A>>,
+struct Cell<T> {
+    state: Mutex<State<T>>,
     done: Condvar,
 }
 
 #[derive(Debug)]
-enum State<A> {
+enum State<T> {
     Waiting(Option<Waker>),
-    Done(Result<Applied<A>, TicketError>),
+    Done(Result<T, TicketError>),
     Taken,
 }
 
-impl<A> State<A> {
+impl<T> State<T> {
     /// The result, if it is there; it can be taken once.
-    fn take(&mut self) -> Option<Result<Applied<A>, TicketError>> {
+    fn take(&mut self) -> Option<Result<T, TicketError>> {
         match core::mem::replace(self, Self::Taken) {
             Self::Done(result) => Some(result),
             waiting @ Self::Waiting(_) => {
@@ -208,28 +233,30 @@ impl<A> State<A> {
     }
 }
 
-/// The other end of a ticket. If it is dropped without a result, the ticket's is Unknown: whatever
-/// goes wrong, nobody waits for ever.
+/// The other end of a ticket. If it is dropped without a result, the ticket says Unknown, or of a
+/// read that the node has stopped: whatever goes wrong, nobody waits for ever.
 #[derive(Debug)]
-pub(super) struct Settler<A> {
-    cell: Arc<Cell<A>>,
+pub(super) struct Settler<T> {
+    cell: Arc<Cell<T>>,
+    /// What the ticket says if the settler is dropped.
+    lost: fn(StopReason) -> TicketError,
 }
 
-impl<A> Settler<A> {
+impl<T> Settler<T> {
     /// Gives the ticket its result. Wakers run here, so no lock may be held.
-    pub(super) fn settle(self, result: Result<Applied<A>, TicketError>) {
+    pub(super) fn settle(self, result: Result<T, TicketError>) {
         self.cell.settle(result);
     }
 }
 
-impl<A> Drop for Settler<A> {
+impl<T> Drop for Settler<T> {
     fn drop(&mut self) {
-        self.cell.settle(Err(TicketError::Unknown { reason: StopReason::Asked }));
+        self.cell.settle(Err((self.lost)(StopReason::Asked)));
     }
 }
 
-impl<A> Cell<A> {
-    fn settle(&self, result: Result<Applied<A>, TicketError>) {
+impl<T> Cell<T> {
+    fn settle(&self, result: Result<T, TicketError>) {
         let mut state = self.state.lock();
         if let State::Waiting(waker) = &mut *state {
             let waker = waker.take();
@@ -243,40 +270,35 @@ impl<A> Cell<A> {
     }
 }
 
-/// The tickets of the commands that the replica took in, by their sequence numbers.
+/// What waits for the commands or reads that the replica took in, by their numbers.
 #[derive(Debug)]
-pub(super) struct Pending<A> {
-    /// The sequence number of the first place.
+pub(super) struct Pending<T> {
+    /// The number of the first place.
     first: u64,
-    places: VecDeque<Option<Settler<A>>>,
+    places: VecDeque<Option<T>>,
 }
 
-impl<A> Default for Pending<A> {
+impl<T> Default for Pending<T> {
     fn default() -> Self {
         Self { first: 0, places: VecDeque::new() }
     }
 }
 
-impl<A> Pending<A> {
-    /// Adds the ticket of the next command. Sequence numbers count up by one.
-    pub(super) fn push(&mut self, sequence: u64, settler: Settler<A>) {
+impl<T> Pending<T> {
+    /// Adds what waits for the next one. Numbers count up by one.
+    pub(super) fn push(&mut self, sequence: u64, settler: T) {
         if self.places.is_empty() {
             self.first = sequence;
         }
         let expected = self.first + self.places.len() as u64;
-        assert!(sequence == expected, "command {sequence} was taken in, not {expected}");
+        assert!(sequence == expected, "number {sequence} was taken in, not {expected}");
         self.places.push_back(Some(settler));
     }
 
     /// Takes out the tickets of those commands of the batch that `me` took in, in this start, with
     /// their indexes. A batch names its commands' origins in runs, so this costs little where there
     /// are none.
-    pub(super) fn take_batch(
-        &mut self,
-        me: Peer,
-        batch: &Batch,
-        mut each: impl FnMut(u32, Settler<A>),
-    ) {
+    pub(super) fn take_batch(&mut self, me: Peer, batch: &Batch, mut each: impl FnMut(u32, T)) {
         let mut index = 0u32;
         for origin in batch.origins() {
             let CommandId { replica, incarnation, sequence: first } = origin.first;
@@ -290,9 +312,9 @@ impl<A> Pending<A> {
         }
     }
 
-    /// Takes out the tickets of these commands, with their sequence numbers. Numbers that are not
+    /// Takes out what waits for these numbers, and tells each with its number. Numbers that are not
     /// held, whoever names them, cost nothing.
-    pub(super) fn take(&mut self, first: u64, count: u64, mut each: impl FnMut(u64, Settler<A>)) {
+    pub(super) fn take(&mut self, first: u64, count: u64, mut each: impl FnMut(u64, T)) {
         let end = first.saturating_add(count).min(self.first + self.places.len() as u64);
         for sequence in first.max(self.first)..end {
             let place = usize::try_from(sequence - self.first).ok();
@@ -307,13 +329,13 @@ impl<A> Pending<A> {
         }
     }
 
-    /// Takes out every ticket.
-    pub(super) fn take_all(&mut self) -> VecDeque<Option<Settler<A>>> {
+    /// Takes out everything.
+    pub(super) fn take_all(&mut self) -> VecDeque<Option<T>> {
         self.first += self.places.len() as u64;
         core::mem::take(&mut self.places)
     }
 
-    /// How many commands are not settled.
+    /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.places.iter().flatten().count()
     }

@@ -19,11 +19,13 @@ use super::clock::Clock;
 use super::inputs::Inputs;
 use super::outgoing::{Frames, Outgoing};
 use super::queue::Queue;
+use super::read::Reading;
 use super::status::{Groups, Tallies};
-use super::ticket::{Pending, Settler, TicketError};
+use super::ticket::{Applied, Pending, Settler, TicketError};
 use super::{StopReason, panic_message};
 use crate::entry::Entry;
 use crate::fragment::Courier;
+use crate::machine::StateMachine;
 use crate::membership::{ClusterId, Peer, ReplicaId};
 use crate::message::Message;
 use crate::output::{Event, Fate, HaltReason, Output};
@@ -50,9 +52,10 @@ const PAGE_SLOTS: u64 = 256;
 const EVENTS_KEPT: usize = 256;
 
 /// Something for the thread that runs the state machine, in the order of the log.
-pub(super) enum Work {
+pub(super) enum Work<M> {
     Entry { slot: Slot, entry: Entry },
     FromLog { slots: Slots },
+    Read(Vec<Reading<M>>),
 }
 
 /// Something for the thread that works on files beside the core.
@@ -64,22 +67,24 @@ pub(super) enum Errand {
 }
 
 /// What a turn leaves to do without the lock.
-pub(super) struct Effects<A> {
+pub(super) struct Effects<M: StateMachine> {
     pub(super) frames: Frames,
-    pub(super) settled: Vec<(Settler<A>, TicketError)>,
+    pub(super) settled: Vec<(Settler<Applied<M::Answer>>, TicketError)>,
+    pub(super) unread: Vec<(Reading<M>, TicketError)>,
     work: bool,
     sync: bool,
     errand: bool,
 }
 
-impl<A> Effects<A> {
+impl<M: StateMachine> Effects<M> {
     fn new(frames: Frames) -> Self {
-        Self { frames, settled: Vec::new(), work: false, sync: false, errand: false }
+        let (settled, unread) = (Vec::new(), Vec::new());
+        Self { frames, settled, unread, work: false, sync: false, errand: false }
     }
 }
 
 /// What the lock guards.
-pub(super) struct Core<A> {
+pub(super) struct Core<M: StateMachine> {
     pub(super) replica: Replica,
     /// Closed when the node has stopped, so that the directory can be opened again.
     pub(super) wal: Option<Wal>,
@@ -94,16 +99,18 @@ pub(super) struct Core<A> {
     /// Records and commands since the last sync began.
     gathered: (u64, u64),
     pub(super) events: VecDeque<(Instant, Event)>,
-    pub(super) effects: Effects<A>,
+    /// What reads the machine, by the reads' numbers.
+    pub(super) reads: Pending<Reading<M>>,
+    pub(super) effects: Effects<M>,
 }
 
 /// What the threads of a node share.
-pub(super) struct Shared<A> {
-    core: Mutex<Core<A>>,
-    pub(super) pending: Mutex<Pending<A>>,
-    pub(super) inputs: Inputs<A>,
+pub(super) struct Shared<M: StateMachine> {
+    core: Mutex<Core<M>>,
+    pub(super) pending: Mutex<Pending<Settler<Applied<M::Answer>>>>,
+    pub(super) inputs: Inputs<M>,
     pub(super) outgoing: Outgoing,
-    pub(super) work: Queue<Work>,
+    pub(super) work: Queue<Work<M>>,
     pub(super) syncs: Queue<wal::Sync>,
     pub(super) errands: Queue<Errand>,
     pub(super) alarm: Alarm,
@@ -135,7 +142,7 @@ pub(super) struct Parts {
     pub(super) me: Peer,
 }
 
-impl<A: Send + 'static> Shared<A> {
+impl<M: StateMachine> Shared<M> {
     pub(super) fn new(parts: Parts) -> Arc<Self> {
         let core = Core {
             replica: parts.replica,
@@ -147,6 +154,7 @@ impl<A: Send + 'static> Shared<A> {
             groups: Groups::default(),
             gathered: (0, 0),
             events: VecDeque::new(),
+            reads: Pending::default(),
             effects: Effects::new(Frames::default()),
         };
         Arc::new(Self {
@@ -176,14 +184,14 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Looks into the core, waiting for the lock.
-    pub(super) fn look<R>(&self, look: impl FnOnce(&mut Core<A>) -> R) -> R {
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut Core<M>) -> R) -> R {
         let seen = look(&mut self.core.lock());
         self.poke();
         seen
     }
 
     /// Gives the core an input, waiting for the lock, and turns it.
-    pub(super) fn turn(&self, input: impl FnOnce(&mut Core<A>, Instant) -> Result<(), StopReason>) {
+    pub(super) fn turn(&self, input: impl FnOnce(&mut Core<M>, Instant) -> Result<(), StopReason>) {
         let mut core = self.core.lock();
         self.process(&mut core, input);
         self.release(core);
@@ -228,8 +236,8 @@ impl<A: Send + 'static> Shared<A> {
     /// half changed: it is never turned again.
     fn process(
         &self,
-        core: &mut Core<A>,
-        input: impl FnOnce(&mut Core<A>, Instant) -> Result<(), StopReason>,
+        core: &mut Core<M>,
+        input: impl FnOnce(&mut Core<M>, Instant) -> Result<(), StopReason>,
     ) {
         if self.stopped.get().is_some() {
             self.refuse_waiting(core);
@@ -261,7 +269,7 @@ impl<A: Send + 'static> Shared<A> {
         self.poke();
     }
 
-    fn fail_locked(&self, core: &mut Core<A>, reason: StopReason) {
+    fn fail_locked(&self, core: &mut Core<M>, reason: StopReason) {
         if self.stopped.set(reason.clone()).is_ok() {
             trace::stopped(self.me.replica(), &reason);
             self.work.close();
@@ -275,12 +283,15 @@ impl<A: Send + 'static> Shared<A> {
             let error = TicketError::Unknown { reason: reason.clone() };
             core.effects.settled.push((settler, error));
         }
+        for reading in core.reads.take_all().into_iter().flatten() {
+            core.effects.unread.push((reading, TicketError::Stopped { reason: reason.clone() }));
+        }
         self.refuse_waiting(core);
         self.quiet.notify_all();
     }
 
     /// Does what the replica asks for, until it waits; then starts a sync if one is due.
-    fn drain(&self, core: &mut Core<A>, now: Instant) -> Result<(), StopReason> {
+    fn drain(&self, core: &mut Core<M>, now: Instant) -> Result<(), StopReason> {
         let mut halted = None;
         let wake = loop {
             match core.replica.poll_output() {
@@ -299,6 +310,16 @@ impl<A: Send + 'static> Shared<A> {
                     core.effects.work |= self.work.push(Work::FromLog { slots }).is_ok();
                 }
                 Output::Fate { commands, fate } => self.take_fate(core, commands, fate),
+                Output::ReadReady { reads, .. } => {
+                    // Behind everything that they must see, in the same queue.
+                    let ready = core.take_reads(reads);
+                    core.effects.work |= self.work.push(Work::Read(ready)).is_ok();
+                }
+                Output::ReadRefused { reads, leader } => {
+                    for reading in core.take_reads(reads) {
+                        core.effects.unread.push((reading, TicketError::NotLeader { leader }));
+                    }
+                }
                 Output::Event(event) => halted = halted.or(self.take_event(core, now, event)),
                 Output::Wait { until } => break until.map(|(at, _)| at),
             }
@@ -327,7 +348,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Looks up where the entries lie; reading them is an errand.
-    fn start_page(&self, core: &mut Core<A>, to: ReplicaId, slots: Slots) {
+    fn start_page(&self, core: &mut Core<M>, to: ReplicaId, slots: Slots) {
         if self.errands.len() >= ERRANDS_MAX {
             Tallies::add(&self.tallies.reader_full, 1);
             return;
@@ -341,7 +362,7 @@ impl<A: Send + 'static> Shared<A> {
         }
     }
 
-    fn take_fate(&self, core: &mut Core<A>, commands: Range<u64>, fate: Fate) {
+    fn take_fate(&self, core: &mut Core<M>, commands: Range<u64>, fate: Fate) {
         let error = match fate {
             // The thread that runs the state machine finds the command in its batch.
             Fate::Chosen { .. } => return,
@@ -355,7 +376,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Keeps the event; if it says that the replica has stopped for good, tells why.
-    fn take_event(&self, core: &mut Core<A>, now: Instant, event: Event) -> Option<HaltReason> {
+    fn take_event(&self, core: &mut Core<M>, now: Instant, event: Event) -> Option<HaltReason> {
         trace::event(self.me.replica(), &event);
         let halted =
             if let Event::Halted { reason } = &event { Some(reason.clone()) } else { None };
@@ -367,7 +388,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 
     /// Lets go of the lock, then does what the turn left to do.
-    fn release(&self, mut core: MutexGuard<'_, Core<A>>) {
+    fn release(&self, mut core: MutexGuard<'_, Core<M>>) {
         let spare = self.outgoing.spare();
         let effects = core::mem::replace(&mut core.effects, Effects::new(spare));
         drop(core);
@@ -389,12 +410,15 @@ impl<A: Send + 'static> Shared<A> {
         for (settler, error) in effects.settled {
             settler.settle(Err(error));
         }
+        for (reading, error) in effects.unread {
+            reading(Err(error));
+        }
     }
 
     /// Sends a message from outside a turn.
     pub(super) fn send_message(
         &self,
-        core: &mut Core<A>,
+        core: &mut Core<M>,
         now: Instant,
         to: ReplicaId,
         message: &Message,
@@ -444,7 +468,7 @@ impl<A: Send + 'static> Shared<A> {
     }
 }
 
-impl<A> Core<A> {
+impl<M: StateMachine> Core<M> {
     /// Closes the log: its directory is free once what this returns is dropped.
     pub(super) fn close_log(&mut self) -> Option<Wal> {
         let wal = self.wal.take()?;
@@ -456,6 +480,13 @@ impl<A> Core<A> {
     pub(super) fn log_status(&self) -> WalStatus {
         let now = self.wal.as_ref().map(Wal::status);
         now.or_else(|| self.last_words.clone()).expect("a log is open until it is closed")
+    }
+
+    fn take_reads(&mut self, reads: Range<u64>) -> Vec<Reading<M>> {
+        let mut taken = Vec::new();
+        let count = reads.end.saturating_sub(reads.start);
+        self.reads.take(reads.start, count, |_, reading| taken.push(reading));
+        taken
     }
 
     fn append(&mut self, lsn: Lsn, record: &Record, chosen: Slot) -> Result<(), StopReason> {

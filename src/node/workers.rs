@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::status::Tallies;
 use super::turn::{Errand, Shared};
+use crate::machine::StateMachine;
 use crate::membership::ReplicaId;
 use crate::message::{Chosen, Message};
 use crate::slot::Slot;
@@ -16,21 +17,21 @@ use crate::wal::Located;
 const PAGE_BYTES: usize = 4 << 20;
 
 /// Runs syncs, one after the other.
-pub(super) fn run_disk<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+pub(super) fn run_disk<M: StateMachine>(shared: &Arc<Shared<M>>) {
     while let Some(sync) = shared.syncs.pop() {
         shared.on_synced(sync.run());
     }
 }
 
 /// Turns the core when a timer is due.
-pub(super) fn run_timer<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+pub(super) fn run_timer<M: StateMachine>(shared: &Arc<Shared<M>>) {
     while shared.alarm.wait(&shared.clock) {
         shared.on_timeout();
     }
 }
 
 /// Reads chosen entries out of the log for peers that lack them, and makes the log's segments.
-pub(super) fn run_errands<A: Send + 'static>(shared: &Arc<Shared<A>>) {
+pub(super) fn run_errands<M: StateMachine>(shared: &Arc<Shared<M>>) {
     while let Some(errand) = shared.errands.pop() {
         match errand {
             Errand::Page { to, entries } => send_page(shared, to, entries),
@@ -39,7 +40,7 @@ pub(super) fn run_errands<A: Send + 'static>(shared: &Arc<Shared<A>>) {
     }
 }
 
-fn send_page<A: Send + 'static>(shared: &Shared<A>, to: ReplicaId, entries: Vec<(Slot, Located)>) {
+fn send_page<M: StateMachine>(shared: &Shared<M>, to: ReplicaId, entries: Vec<(Slot, Located)>) {
     let mut bytes = 0;
     for (slot, located) in entries {
         let Ok((ballot, entry)) = located.read() else {

@@ -8,6 +8,8 @@ use crate::outbox::tests::{
     announcement, ballot, drain, entry, id, membership, outbox, run, slots,
 };
 
+mod forwarded;
+
 const LIMITS: Limits = Limits { pipeline_slots: 16, pipeline_bytes: 1 << 20, batch_bytes: 100 };
 
 /// The ballot of these tests, of replica 1.
@@ -82,7 +84,7 @@ impl Bench {
 
     fn propose_next(&mut self) -> Option<Proposed> {
         let facts = self.facts();
-        self.proposer.propose_next(&facts, &membership(3), &mut self.out)
+        self.proposer.propose_next(false, &facts, &membership(3), &mut self.out)
     }
 
     fn send_again(&mut self, voted: &[(u64, u32)], bytes: usize) -> Vec<(Vec<ReplicaId>, Message)> {
@@ -391,18 +393,22 @@ fn commands_gather_to_batches_and_a_long_one_has_its_own() {
 }
 
 #[test]
-fn a_deposed_leader_gives_back_what_it_never_proposed_and_no_more() {
-    // Command 0 is proposed: its fate is open. 1 and 2 never were, and are certain not to be
-    // applied.
+fn what_a_deposed_leader_never_proposed_waits_on_or_is_given_up() {
+    // Command 0 is proposed: its fate is open. 1 and 2 never were: they wait for the next leader,
+    // or are given up, and are certain then not to be applied.
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[])]);
     bench.proposer.enqueue(b"a");
     bench.propose_next().unwrap();
     bench.proposer.enqueue(b"b");
     bench.proposer.enqueue(&[0; 90]);
     drain(&mut bench.out);
-    assert_eq!(bench.proposer.stop(), core::slice::from_ref(&(1..3)));
-    assert_eq!((bench.proposer.ballot(), bench.proposer.queued_bytes()), (None, 0));
+    bench.proposer.stop();
+    assert_eq!(bench.proposer.ballot(), None);
     assert_eq!(bench.propose_next(), None);
+    assert_eq!(bench.proposer.drop_below(2), core::slice::from_ref(&(1..2)));
+    let rest = bench.proposer.take_batch().unwrap();
+    assert_eq!(rest.taken_in_by(id(1), Incarnation(1)), Some(2..3));
+    assert_eq!((bench.proposer.queued_bytes(), bench.proposer.drop_below(u64::MAX)), (0, vec![]));
     assert_eq!(bench.take_over(true), []);
     assert_eq!(bench.send_again(&[], 1000), []);
 }

@@ -36,6 +36,7 @@ impl Replica {
                 if self.proposer.leading() == Some(answer.ballot) && self.is_member(from) {
                     self.election.handle_heartbeat_answer(now, from);
                     self.proposer.fill_to(answer.end, self.learner.chosen());
+                    self.confirm(from, answer.sequence);
                 }
             }
             Message::Canvass(canvass) => {
@@ -51,6 +52,7 @@ impl Replica {
                 if self.ignore_forgetful(from, answer.start) {
                     return;
                 }
+                self.told.insert(from, answer.promised);
                 let Some(membership) = &self.membership else { return };
                 let verdict = self.election.handle_canvass_answer(from, &answer, membership);
                 self.obey(now, verdict);
@@ -64,6 +66,18 @@ impl Replica {
                 }
             }
             Message::Chosen(chosen) => self.handle_chosen(from, chosen),
+            Message::Forward(forward) => self.handle_forward(from, forward),
+            Message::ForwardAnswer(answer) => {
+                self.learn_announced(from, &answer.announcement);
+                self.forwarding.handle_answer(from, &answer);
+            }
+            Message::ReadIndex(asked) => self.handle_read_index(from, &asked),
+            Message::ReadIndexAnswer(answer) => {
+                self.learn_announced(from, &answer.announcement);
+                if self.is_member(from) {
+                    self.reads.handle_answer(&answer);
+                }
+            }
             Message::Forming(_) | Message::Refused(_) => {}
         }
     }
@@ -104,7 +118,8 @@ impl Replica {
         match self.proposer.handle_promise(from, promise, membership) {
             Ok(true) => {
                 self.election.on_lead(now, membership);
-                self.proposer.fill_to(self.acceptor.end(), self.learner.chosen());
+                self.proposer.fill_to(self.end(promise.ballot), self.learner.chosen());
+                self.forwarding.follow(promise.ballot);
                 self.out.event(Event::Leading { ballot: promise.ballot });
                 self.on_election(now);
                 self.take_over(false);
@@ -118,6 +133,7 @@ impl Replica {
         if !self.is_member(from) {
             return;
         }
+        self.told.insert(from, nack.promised);
         self.election.note_promise(nack.promised);
         if self.proposer.ballot() == Some(nack.ballot) && nack.promised > nack.ballot {
             self.stop_leading();
@@ -192,8 +208,9 @@ impl Replica {
         self.stop_leading();
         if self.election.leader() != Some(heartbeat.ballot) {
             self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
+            self.forwarding.follow(heartbeat.ballot);
         }
-        let footing = self.footing();
+        let footing = Footing { end: self.end(heartbeat.ballot), ..self.footing() };
         self.election.handle_heartbeat(now, from, heartbeat, footing, &mut self.out);
     }
 
@@ -220,8 +237,8 @@ impl Replica {
 
     /// What this replica's answers tell of it.
     fn footing(&self) -> Footing {
-        let chosen = self.learner.chosen();
-        Footing { start: self.start, now: self.acceptor.standing(), chosen }
+        let (now, chosen) = (self.acceptor.standing(), self.learner.chosen());
+        Footing { start: self.start, now, end: now.end, chosen }
     }
 
     /// Only members vote, and of them only those that remember what they voted in earlier starts.

@@ -50,8 +50,16 @@ pub struct Status {
     pub durable: Lsn,
     /// Slots that this leader has in flight.
     pub open_slots: u64,
-    /// Bytes of commands that wait for the pipeline.
+    /// Bytes of commands that wait for a leader, or for its pipeline.
     pub queued_bytes: usize,
+    /// Bytes of those that others have forwarded to this leader.
+    pub forwarded_bytes: usize,
+    /// Bytes of commands that were forwarded to a leader, and have no answer.
+    pub unanswered_bytes: usize,
+    /// Runs of commands that were offered to a leader, and whose fate is not known.
+    pub awaited_runs: usize,
+    /// Linearizable reads that wait.
+    pub waiting_reads: u64,
     /// Bytes of records that wait for the disk.
     pub unsynced_bytes: usize,
     /// Open slots whose acceptance the disk may have lost.
@@ -101,6 +109,10 @@ impl Replica {
             durable: self.out.durable(),
             open_slots: self.proposer.open_slots(),
             queued_bytes: self.proposer.queued_bytes(),
+            forwarded_bytes: self.proposer.forwarded_bytes(),
+            unanswered_bytes: self.forwarding.unanswered_bytes(),
+            awaited_runs: self.fates.awaited(),
+            waiting_reads: self.reads.waiting(),
             unsynced_bytes: self.out.unsynced_bytes(),
             faulty_slots: self.acceptor.faulty(),
             hole_slots: self.learner.holes().iter().map(|hole| hole.len()).sum(),

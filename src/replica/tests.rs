@@ -19,6 +19,8 @@ use crate::slot::ALPHA;
 mod deposed;
 mod ends;
 mod hostile;
+mod reads;
+mod stalled;
 mod stuck;
 
 /// Replica 1 of three, its clock and its disk.
@@ -220,18 +222,18 @@ fn only_the_owner_of_a_ballot_counts_its_votes() {
 
 #[test]
 fn a_higher_prepare_deposes_the_leader() {
-    // It promises, gives back what it never proposed, and leads no more: one leader per ballot.
+    // It promises, keeps what it never proposed for the next leader, and leads no more: one leader
+    // per ballot.
     let mut alone = Alone::start_with(|config| config.pipeline_slots = 1, recovered(1));
     alone.lead();
     alone.propose(b"proposed");
     alone.propose(&[0; 40]);
     let drained = alone.hear(2, Prepare { ballot: ballot(9, 2), first: Slot(0) });
     assert_eq!(drained.records, [Record::Promised { ballot: ballot(9, 2) }]);
-    let fate = Fate::NotLeader { leader: None };
-    assert_eq!(fates(&drained), [Output::Fate { commands: 1..2, fate }]);
-    assert_eq!(alone.replica.status().role, Role::Following);
-    let refused = alone.replica.propose(alone.now, b"x");
-    assert_eq!(refused, Err(ProposeError::NotLeader { leader: None }));
+    assert_eq!(fates(&drained), []);
+    let status = alone.replica.status();
+    assert_eq!((status.role, status.awaited_runs), (Role::Following, 1));
+    assert!(status.queued_bytes > 0);
 }
 
 #[test]
@@ -346,12 +348,20 @@ fn what_a_stranger_says_it_promised_is_nothing_to_go_above() {
 }
 
 #[test]
-fn a_follower_names_its_leader() {
-    // So that a client goes on there.
+fn a_follower_forwards_to_its_leader_and_one_without_waits_or_refuses() {
     let mut alone = Alone::start(recovered(1));
-    alone.hear(2, heartbeat(ballot(3, 2), Announcement::default()));
+    assert_eq!(names(&alone.propose(b"x")), [""; 0]);
+    let drained = alone.hear(2, heartbeat(ballot(3, 2), Announcement::default()));
+    assert_eq!(names(&drained), ["HeartbeatAnswer", "Forward"]);
+    assert_eq!(names(&alone.propose(b"y")), ["Forward"]);
+    let hasty = |config: &mut Config| config.patience = core::time::Duration::ZERO;
+    let mut alone = Alone::start_with(hasty, recovered(1));
     let refused = alone.replica.propose(alone.now, b"x");
-    assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(id(2)) }));
+    assert_eq!(refused, Err(ProposeError::NotLeader));
+    let refused = alone.replica.read(alone.now, Consistency::Linearizable);
+    assert_eq!(refused, Err(ReadError::NotLeader));
+    alone.hear(2, heartbeat(ballot(3, 2), Announcement::default()));
+    assert_eq!(names(&alone.propose(b"x")), ["Forward"]);
 }
 
 #[test]
@@ -468,7 +478,10 @@ fn votes_of_a_member_that_forgot_are_not_counted_and_it_is_told() {
     let drained = alone.hear_from(again, answer(Standing { promised: ballot, end: Slot(0) }));
     let before = Standing { promised: ballot, end: Slot(1) };
     let refused = Refused { incarnation: Incarnation(2), before };
-    assert_eq!(drained.sent, [(vec![id(2)], refused.into())]);
+    assert_eq!(drained.sent, [(vec![id(2)], refused.clone().into())]);
+    let (start, promised, chosen) = (Standing::default(), Ballot::ZERO, Slot(0));
+    let yes = CanvassAnswer { sequence: 1, yes: true, promised, leader: None, start, chosen };
+    assert_eq!(alone.hear_from(again, yes).sent, [(vec![id(2)], refused.into())]);
     assert_eq!(alone.replica.status().chosen, Slot(1));
     // Had it remembered, its vote would count.
     alone.hear_from(again, answer(before));

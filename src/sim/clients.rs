@@ -1,22 +1,18 @@
 //! The clients of a run: where they send their commands, how long they wait, and what they do then.
 //!
-//! A client sends to a replica that it thinks leads, and follows the name that it is told instead.
-//! What it hears nothing of within its patience, or what stops with its replica, may still be
-//! applied: it stays unknown, for good. If the client tries again, it sends a new command.
+//! A client sends to any replica, and stays with it as long as that takes its commands in; told
+//! that another one may lead, it goes there. Now and then it reads, too, anywhere. What it hears
+//! nothing of within its patience, or what stops with its replica, may still be applied: it stays
+//! unknown, for good. If the client tries again, it sends a new command.
 
 use std::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::replica::ProposeError;
-
 use super::cluster::Cluster;
 use super::oracle::{Broken, index_of};
 use super::random::Random;
 use super::service::Standing;
-
-/// How many names of leaders a client follows for one command.
-const HINTS_MAX: u32 = 2;
 
 /// The habits of a run's clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +26,11 @@ pub struct Clients {
     pub patience_micros: (u64, u64),
     /// How often what was not applied, or is unknown, is sent again as a new command.
     pub retries: u32,
-    /// How many of a thousand commands go to any replica, and not to the one that led last.
+    /// How many of a thousand commands go to any replica, and not to the one that the client stays
+    /// with.
     pub roam_permille: u32,
+    /// How often of a thousand turns a client reads, at any replica.
+    pub read_permille: u32,
 }
 
 impl Clients {
@@ -46,6 +45,7 @@ impl Clients {
             patience_micros: (pick(&[5000, 100_000, 1_000_000]), pick(&[1, 100_000, 1_000_000])),
             retries: pick(&[0, 0, 1, 3]) as u32,
             roam_permille: pick(&[0, 50, 500, 1000]) as u32,
+            read_permille: pick(&[0, 100, 500, 1000]) as u32,
         }
     }
 }
@@ -61,7 +61,7 @@ struct Awaited {
 #[derive(Default)]
 struct Client {
     awaited: Vec<Awaited>,
-    /// Where it thinks the leader is.
+    /// Where it sends its commands.
     favourite: Option<usize>,
 }
 
@@ -94,6 +94,10 @@ impl Crowd {
             let command = cluster.service.command(client + 1, bytes);
             self.send(cluster, client, command.into(), self.habits.retries)?;
         }
+        if self.random.chance(self.habits.read_permille) {
+            let at = self.random.below(cluster.hosts.len() as u64) as usize;
+            cluster.read(at)?;
+        }
         Ok(())
     }
 
@@ -121,7 +125,7 @@ impl Crowd {
         again
     }
 
-    /// Sends a command to where the leader is thought to be.
+    /// Sends a command to the replica that the client stays with, or to any.
     fn send(
         &mut self,
         cluster: &mut Cluster,
@@ -134,28 +138,19 @@ impl Crowd {
         }
         let replicas = cluster.hosts.len() as u64;
         let favourite = self.clients[client].favourite;
-        let mut at = match favourite.filter(|_| !self.random.chance(self.habits.roam_permille)) {
+        let at = match favourite.filter(|_| !self.random.chance(self.habits.roam_permille)) {
             Some(at) => at,
             None => self.random.below(replicas) as usize,
         };
-        for _ in 0..=HINTS_MAX {
-            match cluster.propose_as(client + 1, at, command.clone())? {
-                Ok((_, operation)) => {
-                    let (least, more) = self.habits.patience_micros;
-                    let patience = least + self.random.below(more.saturating_add(1));
-                    let until_micros = cluster.now_micros.saturating_add(patience);
-                    let awaited = Awaited { operation, command, until_micros, retries };
-                    self.clients[client].favourite = Some(at);
-                    self.left = self.left.map(|left| left - 1);
-                    self.clients[client].awaited.push(awaited);
-                    return Ok(());
-                }
-                Err(ProposeError::NotLeader { leader: Some(leader) }) => {
-                    cluster.marks.hints += 1;
-                    at = index_of(leader);
-                }
-                Err(_) => break,
-            }
+        if let Ok((_, operation)) = cluster.propose_as(client + 1, at, command.clone())? {
+            let (least, more) = self.habits.patience_micros;
+            let patience = least + self.random.below(more.saturating_add(1));
+            let until_micros = cluster.now_micros.saturating_add(patience);
+            let awaited = Awaited { operation, command, until_micros, retries };
+            self.clients[client].favourite = Some(at);
+            self.left = self.left.map(|left| left - 1);
+            self.clients[client].awaited.push(awaited);
+            return Ok(());
         }
         // Nobody took it in: it is certain that it is never applied.
         self.clients[client].favourite = None;

@@ -15,7 +15,7 @@ use crate::fragment::Courier;
 use crate::membership::{ClusterId, Incarnation, Member, Peer, ReplicaId};
 use crate::message::Message;
 use crate::record::Record;
-use crate::replica::{ProposeError, Replica, Role};
+use crate::replica::{Consistency, ProposeError, Replica, Role};
 use crate::slot::Slot;
 use crate::time::Instant;
 
@@ -384,6 +384,23 @@ impl Cluster {
         let operation = self.service.invoke(client, id, command)?;
         self.drain(at)?;
         Ok(Ok((id, operation)))
+    }
+
+    /// Asks a replica for a linearizable read. Its number, if it was taken in.
+    pub(crate) fn read(&mut self, at: usize) -> Result<Option<u64>, Broken> {
+        let now = self.local(at);
+        let host = &mut self.hosts[at];
+        let able = host.is_sound() && !host.frozen;
+        let Some(replica) = host.replica.as_mut().filter(|_| able) else { return Ok(None) };
+        let asked = replica.read(now, Consistency::Linearizable);
+        let peer = host.peer;
+        self.begin(7, at);
+        self.line(at, || format!("is asked to read: {asked:?}"));
+        if let Ok(read) = asked {
+            self.oracle.on_read_asked(peer, read)?;
+        }
+        self.drain(at)?;
+        Ok(asked.ok())
     }
 
     /// Begins a sync on a host, if one is due and may run: says by which number it ends.

@@ -3,6 +3,7 @@
 //! Each part of a run is drawn from a stream of its own, so that a new kind of fault leaves those
 //! of old seeds as they were.
 
+use core::time::Duration;
 use std::string::String;
 use std::vec::Vec;
 
@@ -153,6 +154,8 @@ fn base(seed: u64) -> Parts {
     config.pipeline_slots = draw.one_of(&[1, 2, 4, 16, 64]);
     config.batch_bytes = draw.one_of(&[1, 100, 1000, 8 << 10]);
     config.apply_slots = draw.one_of(&[1, 4, 32, 256]);
+    let patience = Draw::new(seed, "patience").one_of(&[0, 50, 300, 1000]);
+    config.patience = Duration::from_millis(patience);
     let settings = Settings {
         replicas: draw.one_of(&SIZES),
         config,

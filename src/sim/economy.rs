@@ -20,7 +20,9 @@ const EXTRA_MESSAGES: u64 = 120;
 impl Cluster {
     /// ECON: without faults nobody tries to lead once the first leader had time to show itself. Two
     /// may try at once before that. Each command costs at most an Accept and an Accepted for each
-    /// follower; beside them only heartbeats and their answers are sent.
+    /// follower, a Forward, its answer, and one more as it is chosen; each read a question with its
+    /// answer, and a Heartbeat with its answer for each follower. Beside them only heartbeats and
+    /// their answers are sent.
     pub(super) fn econ_without_a_fault(&self) -> Result<(), Broken> {
         let settled_micros = SETTLED_TIMEOUTS * self.election_timeout_micros();
         if self.prepared_micros > settled_micros || self.leading > 2 {
@@ -33,7 +35,11 @@ impl Cluster {
             );
         }
         let slots = self.oracle.slots_chosen();
-        let budget = self.messages_in(self.now_micros, slots + EXTRA_MESSAGES);
+        let reads = self.marks.reads_served + self.marks.reads_refused;
+        let forwards = self.service.operations().0;
+        let budget = self.messages_in(self.now_micros, slots + reads + EXTRA_MESSAGES)
+            + 3 * forwards
+            + 2 * reads;
         if self.sent > budget {
             return broken(
                 "ECON",

@@ -49,8 +49,8 @@ impl Driver {
         let mut rounds = 0;
         while rounds < ROUNDS_MAX {
             let before = self.cluster.oracle.slots_chosen();
-            // A fresh one each time: what a deposed leader took in may be lost, and without a fate
-            // until somebody fills its slot.
+            // A fresh one each time: what a deposed leader took in may be superseded, or waits for
+            // somebody to fill the slots below its limit.
             if let Some((leader, _)) = self.cluster.leader() {
                 proposed.extend(self.cluster.propose(leader, 8)?.ok());
             }

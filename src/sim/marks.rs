@@ -23,9 +23,10 @@ counts! {
         applied_from_log,
         /// An entry was learned without having been accepted at its ballot.
         learned,
-        /// A batch lost its slot to another entry.
+        /// Commands that were offered to a leader were chosen in none of the slots below their
+        /// limit.
         superseded,
-        /// A command was given back unproposed after it had been taken in.
+        /// A command that was taken in found no leader in time.
         given_back,
         /// A command was refused because too much waited.
         full,
@@ -69,8 +70,14 @@ counts! {
         frames_with_trailing_bytes,
         /// A fragment, or the acknowledgement of one, was refused.
         fragments_refused,
-        /// A client was told who leads instead, and went there.
-        hints,
+        /// Commands were forwarded to a leader.
+        forwards,
+        /// The same commands were forwarded again.
+        forwards_again,
+        /// A linearizable read was served.
+        reads_served,
+        /// A read found no leader in time.
+        reads_refused,
         /// A client sent a command again, as a new one.
         retried,
         /// A client's patience ended before an answer came.

@@ -3,6 +3,7 @@
 use std::format;
 
 use bytes::Bytes;
+use core::ops::Range;
 
 use crate::entry::Entry;
 use crate::membership::{Peer, ReplicaId, Replicas};
@@ -77,9 +78,25 @@ impl Cluster {
                 self.oracle.on_fate(peer.replica, peer.incarnation, commands.clone(), fate)?;
                 self.service.fate(peer, commands, fate)
             }
+            Output::ReadReady { reads, upto } => self.serve(at, reads, upto),
+            Output::ReadRefused { reads, leader } => {
+                self.trace.add((&reads, leader));
+                self.marks.reads_refused += reads.end - reads.start;
+                self.line(at, || format!("refuses reads {reads:?}, leader {leader:?}"));
+                self.oracle.on_reads_refused(self.hosts[at].peer, reads)
+            }
             Output::Event(event) => self.note(at, &event),
             Output::Wait { .. } => Ok(()),
         }
+    }
+
+    fn serve(&mut self, at: usize, reads: Range<u64>, upto: Slot) -> Result<(), Broken> {
+        self.trace.add((&reads, upto));
+        self.marks.reads_served += reads.end - reads.start;
+        let host = &self.hosts[at];
+        let applied = Slot(host.machine.len() as u64);
+        self.line(at, || format!("serves reads {reads:?}, index {upto}, at {applied}"));
+        self.oracle.on_reads_ready(self.hosts[at].peer, reads, upto, applied)
     }
 
     fn persist(&mut self, at: usize, lsn: Lsn, record: Record, chosen: Slot) -> Result<(), Broken> {
@@ -141,7 +158,16 @@ impl Cluster {
             Message::Behind(_) => marks.behinds += 1,
             Message::Chosen(_) => marks.caught_up += 1,
             Message::Fetched(fetched) => marks.fetches += u64::from(fetched.proposal.is_some()),
+            Message::Forward(forward) => {
+                let origin = forward.batch.origins().next();
+                let again = origin.is_some_and(|origin| self.oracle.was_forwarded(origin.first));
+                marks.forwards += 1;
+                marks.forwards_again += u64::from(again);
+            }
             Message::Prepare(_)
+            | Message::ForwardAnswer(_)
+            | Message::ReadIndex(_)
+            | Message::ReadIndexAnswer(_)
             | Message::Accepted(_)
             | Message::Heartbeat(_)
             | Message::HeartbeatAnswer(_)
@@ -193,6 +219,7 @@ impl Cluster {
         self.oracle.on_apply(at, slot, entry)?;
         self.happens(|| Happened::Applied { replica: ReplicaId(at as u32 + 1), slot });
         self.hosts[at].machine.push(print);
+        self.oracle.note_answers(self.hosts[at].peer, slot, entry);
         self.service.apply(at, self.hosts[at].peer, slot, entry)
     }
 

@@ -381,6 +381,10 @@ fn subject(message: &Message) -> (Option<Ballot>, Option<Slots>) {
         Message::Fetched(m) => (m.proposal.as_ref().map(|(ballot, _)| *ballot), one(m.slot)),
         Message::CatchUp(m) => (None, Some(m.slots)),
         Message::Chosen(m) => (Some(m.ballot), one(m.slot)),
+        Message::Forward(m) => (Some(m.ballot), None),
+        Message::ForwardAnswer(m) => (Some(m.ballot), None),
+        Message::ReadIndex(m) => (Some(m.ballot), None),
+        Message::ReadIndexAnswer(_) => (None, None),
     }
 }
 

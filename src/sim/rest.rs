@@ -37,6 +37,9 @@ impl Cluster {
     pub(crate) fn rest_holds_nothing(&self) -> Result<(), Broken> {
         for (at, status) in self.sound_statuses() {
             let holds = status.queued_bytes > 0
+                || status.unanswered_bytes > 0
+                || status.awaited_runs > 0
+                || status.waiting_reads > 0
                 || status.open_slots > 0
                 || status.unsynced_bytes > 0
                 || status.hole_slots > 0
@@ -69,10 +72,12 @@ impl Cluster {
         sound.filter_map(|(at, host)| Some((at, host.replica.as_ref()?.status())))
     }
 
-    /// FATE: at rest, every command that a living replica took in has its fate.
+    /// FATE: at rest, every command that a living replica took in has its fate. READ: every read of
+    /// one has its answer.
     pub(crate) fn all_fates_known(&self) -> Result<(), Broken> {
         for host in self.hosts.iter().filter(|host| host.is_sound()) {
             self.oracle.fate_known_at_rest(host.peer.replica, host.peer.incarnation)?;
+            self.oracle.reads_done_at_rest(host.peer)?;
         }
         Ok(())
     }

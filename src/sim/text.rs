@@ -49,13 +49,10 @@ pub(crate) fn message(message: &Message) -> String {
         Message::Nack(m) => {
             format!("{name} {} promised {} chosen {}", m.ballot, m.promised, m.chosen)
         }
-        Message::Accept(m) => format!(
-            "{name} {} {} {} {}",
-            m.ballot,
-            m.slot,
-            entry(&m.entry),
-            announced(&m.announcement)
-        ),
+        Message::Accept(m) => {
+            let told = announced(&m.announcement);
+            format!("{name} {} {} {} {told}", m.ballot, m.slot, entry(&m.entry))
+        }
         Message::Accepted(m) => format!("{name} {} {} chosen {}", m.ballot, m.slots, m.chosen),
         Message::Behind(m) => format!("{name} {} chosen {}", m.ballot, m.chosen),
         Message::Heartbeat(m) => {
@@ -88,6 +85,22 @@ pub(crate) fn message(message: &Message) -> String {
             format!("{name} {} members{}", m.members.len(), if m.formed { ", formed" } else { "" })
         }
         Message::Refused(m) => format!("{name} latest start {}", m.incarnation.0),
+        Message::Forward(m) => format!(
+            "{name} {} {} below {}, after #{}",
+            m.ballot,
+            entry(&Entry::Batch(m.batch.clone())),
+            m.limit,
+            m.after
+        ),
+        Message::ForwardAnswer(m) => {
+            let told = announced(&m.announcement);
+            format!("{name} {} taken below #{}, next {} {told}", m.ballot, m.taken, m.next)
+        }
+        Message::ReadIndex(m) => format!("{name} {} for reads below #{}", m.ballot, m.reads),
+        Message::ReadIndexAnswer(m) => {
+            let told = announced(&m.announcement);
+            format!("{name} {} for reads below #{} {told}", m.index, m.reads)
+        }
     }
 }
 
@@ -133,7 +146,11 @@ pub(crate) fn ballot(body: &Body) -> Option<Ballot> {
         Message::HeartbeatAnswer(m) => Some(m.ballot),
         Message::Fetch(m) => Some(m.ballot),
         Message::Chosen(m) => Some(m.ballot),
-        Message::Canvass(_)
+        Message::Forward(m) => Some(m.ballot),
+        Message::ForwardAnswer(m) => Some(m.ballot),
+        Message::ReadIndex(m) => Some(m.ballot),
+        Message::ReadIndexAnswer(_)
+        | Message::Canvass(_)
         | Message::CanvassAnswer(_)
         | Message::Fetched(_)
         | Message::CatchUp(_)
@@ -158,6 +175,10 @@ pub(crate) fn speaks_of(body: &Body, slot: Slot) -> bool {
         Message::CatchUp(m) => m.slots.contains(slot),
         Message::Chosen(m) => m.slot == slot,
         Message::Prepare(_)
+        | Message::Forward(_)
+        | Message::ForwardAnswer(_)
+        | Message::ReadIndex(_)
+        | Message::ReadIndexAnswer(_)
         | Message::Nack(_)
         | Message::Behind(_)
         | Message::Heartbeat(_)

@@ -17,6 +17,8 @@ pub(super) fn check(message: &Message) -> Result<(), &'static str> {
         }
         Message::Accept(m) => check_runs(&m.announcement.runs, None),
         Message::Heartbeat(m) => check_runs(&m.announcement.runs, None),
+        Message::ForwardAnswer(m) => check_runs(&m.announcement.runs, None),
+        Message::ReadIndexAnswer(m) => check_runs(&m.announcement.runs, None),
         Message::Accepted(m) if m.slots.is_empty() => Err("an Accepted of no slots"),
         Message::Accepted(m) if m.slots.len() > ALPHA => Err("an Accepted of too many slots"),
         Message::CatchUp(m) if m.slots.end < m.slots.start => {
@@ -24,6 +26,8 @@ pub(super) fn check(message: &Message) -> Result<(), &'static str> {
         }
         Message::Forming(m) => check_members(&m.members),
         Message::Refused(_)
+        | Message::Forward(_)
+        | Message::ReadIndex(_)
         | Message::Prepare(_)
         | Message::Nack(_)
         | Message::Accepted(_)
@@ -102,6 +106,10 @@ fn slots_of(message: &Message) -> [Slot; 3] {
         Message::Chosen(m) => [m.slot, m.chosen, m.chosen],
         Message::Refused(m) => [m.before.end; 3],
         Message::Forming(_) => [Slot::ZERO; 3],
+        Message::Forward(m) => [m.limit, m.chosen, m.chosen],
+        Message::ForwardAnswer(m) => [m.next, m.announcement.chosen, last(&m.announcement.runs)],
+        Message::ReadIndex(m) => [m.chosen; 3],
+        Message::ReadIndexAnswer(m) => [m.index, m.announcement.chosen, last(&m.announcement.runs)],
     }
 }
 

@@ -10,22 +10,19 @@ use super::check::{check_arrived, check_fragment, shortened};
 use super::lists::{Members, Runs};
 use super::{Acknowledgement, Body, Fragment, FrameError};
 use crate::ballot::Ballot;
-use crate::entry::Entry;
+use crate::entry::{Batch, Entry};
 use crate::membership::{Incarnation, ReplicaId};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare, Promise, Refused,
-    Standing,
+    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
+    Promise, ReadIndex, ReadIndexAnswer, Refused,
 };
 use crate::slot::{Slot, Slots};
 
 /// What stands in a header. The order of the kinds is part of the wire format.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Header<'a> {
-    Prepare {
-        ballot: Ballot,
-        first: Slot,
-    },
+    Prepare(Prepare),
     Promise {
         ballot: Ballot,
         slots: Slots,
@@ -34,55 +31,25 @@ pub(super) enum Header<'a> {
         accepted: Runs<'a>,
         faulty: Runs<'a>,
     },
-    Nack {
-        ballot: Ballot,
-        promised: Ballot,
-        chosen: Slot,
-    },
+    Nack(Nack),
     Accept {
         ballot: Ballot,
         slot: Slot,
         chosen: Slot,
         runs: Runs<'a>,
     },
-    Accepted {
-        ballot: Ballot,
-        slots: Slots,
-        chosen: Slot,
-    },
-    Behind {
-        ballot: Ballot,
-        chosen: Slot,
-    },
+    Accepted(Accepted),
+    Behind(Behind),
     Heartbeat {
         ballot: Ballot,
         sequence: u64,
         chosen: Slot,
         runs: Runs<'a>,
     },
-    HeartbeatAnswer {
-        ballot: Ballot,
-        sequence: u64,
-        end: Slot,
-        start: Standing,
-        chosen: Slot,
-    },
-    Canvass {
-        sequence: u64,
-        chosen: Slot,
-    },
-    CanvassAnswer {
-        sequence: u64,
-        yes: bool,
-        promised: Ballot,
-        leader: Option<Ballot>,
-        start: Standing,
-        chosen: Slot,
-    },
-    Fetch {
-        slot: Slot,
-        ballot: Ballot,
-    },
+    HeartbeatAnswer(HeartbeatAnswer),
+    Canvass(Canvass),
+    CanvassAnswer(CanvassAnswer),
+    Fetch(Fetch),
     Fetched {
         slot: Slot,
         ballot: Option<Ballot>,
@@ -101,10 +68,7 @@ pub(super) enum Header<'a> {
         members: Members<'a>,
         formed: bool,
     },
-    Refused {
-        incarnation: Incarnation,
-        before: Standing,
-    },
+    Refused(Refused),
     Fragment {
         to: ReplicaId,
         number: u64,
@@ -120,13 +84,35 @@ pub(super) enum Header<'a> {
         arrived: u32,
         ahead: [u64; 4],
     },
+    Forward {
+        ballot: Ballot,
+        after: u64,
+        limit: Slot,
+        chosen: Slot,
+    },
+    ForwardAnswer {
+        ballot: Ballot,
+        incarnation: Incarnation,
+        taken: u64,
+        next: Slot,
+        chosen: Slot,
+        runs: Runs<'a>,
+    },
+    ReadIndex(ReadIndex),
+    ReadIndexAnswer {
+        incarnation: Incarnation,
+        reads: u64,
+        index: Slot,
+        chosen: Slot,
+        runs: Runs<'a>,
+    },
 }
 
 impl<'a> Header<'a> {
     /// The header of a message.
     pub(super) fn of(message: &'a Message) -> Self {
         match message {
-            Message::Prepare(m) => Self::Prepare { ballot: m.ballot, first: m.first },
+            Message::Prepare(m) => Self::Prepare(m.clone()),
             Message::Promise(m) => Self::Promise {
                 ballot: m.ballot,
                 slots: m.slots,
@@ -135,39 +121,25 @@ impl<'a> Header<'a> {
                 accepted: Runs::of(&m.accepted),
                 faulty: Runs::of(&m.faulty),
             },
-            Message::Nack(m) => {
-                Self::Nack { ballot: m.ballot, promised: m.promised, chosen: m.chosen }
-            }
+            Message::Nack(m) => Self::Nack(m.clone()),
             Message::Accept(m) => Self::Accept {
                 ballot: m.ballot,
                 slot: m.slot,
                 chosen: m.announcement.chosen,
                 runs: Runs::of(&m.announcement.runs),
             },
-            Message::Accepted(m) => {
-                Self::Accepted { ballot: m.ballot, slots: m.slots, chosen: m.chosen }
-            }
-            Message::Behind(m) => Self::Behind { ballot: m.ballot, chosen: m.chosen },
+            Message::Accepted(m) => Self::Accepted(m.clone()),
+            Message::Behind(m) => Self::Behind(m.clone()),
             Message::Heartbeat(m) => Self::Heartbeat {
                 ballot: m.ballot,
                 sequence: m.sequence,
                 chosen: m.announcement.chosen,
                 runs: Runs::of(&m.announcement.runs),
             },
-            Message::HeartbeatAnswer(m) => {
-                let HeartbeatAnswer { ballot, sequence, end, start, chosen } = *m;
-                Self::HeartbeatAnswer { ballot, sequence, end, start, chosen }
-            }
-            Message::Canvass(m) => Self::Canvass { sequence: m.sequence, chosen: m.chosen },
-            Message::CanvassAnswer(m) => Self::CanvassAnswer {
-                sequence: m.sequence,
-                yes: m.yes,
-                promised: m.promised,
-                leader: m.leader,
-                start: m.start,
-                chosen: m.chosen,
-            },
-            Message::Fetch(m) => Self::Fetch { slot: m.slot, ballot: m.ballot },
+            Message::HeartbeatAnswer(m) => Self::HeartbeatAnswer(m.clone()),
+            Message::Canvass(m) => Self::Canvass(m.clone()),
+            Message::CanvassAnswer(m) => Self::CanvassAnswer(m.clone()),
+            Message::Fetch(m) => Self::Fetch(m.clone()),
             Message::Fetched(m) => Self::Fetched {
                 slot: m.slot,
                 ballot: m.proposal.as_ref().map(|(ballot, _)| *ballot),
@@ -175,9 +147,24 @@ impl<'a> Header<'a> {
             },
             Message::CatchUp(m) => Self::CatchUp { slots: shortened(m.slots), chosen: m.chosen },
             Message::Chosen(m) => Self::Chosen { slot: m.slot, ballot: m.ballot, chosen: m.chosen },
-            Message::Refused(m) => Self::Refused { incarnation: m.incarnation, before: m.before },
+            Message::Refused(m) => Self::Refused(m.clone()),
             Message::Forming(m) => {
                 Self::Forming { members: Members::of(&m.members), formed: m.formed }
+            }
+            Message::Forward(m) => {
+                let Forward { ballot, after, limit, batch: _, chosen } = *m;
+                Self::Forward { ballot, after, limit, chosen }
+            }
+            Message::ForwardAnswer(m) => {
+                let ForwardAnswer { ballot, incarnation, taken, next, ref announcement } = *m;
+                let (chosen, runs) = (announcement.chosen, Runs::of(&announcement.runs));
+                Self::ForwardAnswer { ballot, incarnation, taken, next, chosen, runs }
+            }
+            Message::ReadIndex(m) => Self::ReadIndex(m.clone()),
+            Message::ReadIndexAnswer(m) => {
+                let ReadIndexAnswer { incarnation, reads, index, ref announcement } = *m;
+                let (chosen, runs) = (announcement.chosen, Runs::of(&announcement.runs));
+                Self::ReadIndexAnswer { incarnation, reads, index, chosen, runs }
             }
         }
     }
@@ -226,6 +213,7 @@ impl<'a> Header<'a> {
             self,
             Self::Accept { .. }
                 | Self::Chosen { .. }
+                | Self::Forward { .. }
                 | Self::Fetched { ballot: Some(_), .. }
                 | Self::Fragment { .. }
         )
@@ -233,51 +221,38 @@ impl<'a> Header<'a> {
 
     fn joined(self, payload: Bytes) -> Result<Body, FrameError> {
         Ok(Body::Message(match self {
-            Self::Prepare { ballot, first } => Message::Prepare(Prepare { ballot, first }),
+            Self::Prepare(m) => m.into(),
             Self::Promise { ballot, slots, last, chosen, accepted, faulty } => {
                 let (accepted, faulty) = (accepted.into_vec(), faulty.into_vec());
-                Message::Promise(Promise { ballot, slots, last, chosen, accepted, faulty })
+                Promise { ballot, slots, last, chosen, accepted, faulty }.into()
             }
-            Self::Nack { ballot, promised, chosen } => {
-                Message::Nack(Nack { ballot, promised, chosen })
-            }
+            Self::Nack(m) => m.into(),
             Self::Accept { ballot, slot, chosen, runs } => {
-                let announcement = Announcement { chosen, runs: runs.into_vec() };
-                let entry = Entry::from_payload(payload)?;
-                Message::Accept(Accept { ballot, slot, entry, announcement })
+                let (entry, announcement) = (Entry::from_payload(payload)?, told(chosen, runs));
+                Accept { ballot, slot, entry, announcement }.into()
             }
-            Self::Accepted { ballot, slots, chosen } => {
-                Message::Accepted(Accepted { ballot, slots, chosen })
-            }
-            Self::Behind { ballot, chosen } => Message::Behind(Behind { ballot, chosen }),
+            Self::Accepted(m) => m.into(),
+            Self::Behind(m) => m.into(),
             Self::Heartbeat { ballot, sequence, chosen, runs } => {
-                let announcement = Announcement { chosen, runs: runs.into_vec() };
-                Message::Heartbeat(Heartbeat { ballot, sequence, announcement })
+                Heartbeat { ballot, sequence, announcement: told(chosen, runs) }.into()
             }
-            Self::HeartbeatAnswer { ballot, sequence, end, start, chosen } => {
-                Message::HeartbeatAnswer(HeartbeatAnswer { ballot, sequence, end, start, chosen })
-            }
-            Self::Canvass { sequence, chosen } => Message::Canvass(Canvass { sequence, chosen }),
-            Self::CanvassAnswer { sequence, yes, promised, leader, start, chosen } => {
-                let answer = CanvassAnswer { sequence, yes, promised, leader, start, chosen };
-                Message::CanvassAnswer(answer)
-            }
-            Self::Fetch { slot, ballot } => Message::Fetch(Fetch { slot, ballot }),
+            Self::HeartbeatAnswer(m) => m.into(),
+            Self::Canvass(m) => m.into(),
+            Self::CanvassAnswer(m) => m.into(),
+            Self::Fetch(m) => m.into(),
             Self::Fetched { slot, ballot, chosen } => {
                 let entry = |ballot| Ok((ballot, Entry::from_payload(payload)?));
                 let proposal = ballot.map(entry).transpose().map_err(FrameError::Payload)?;
-                Message::Fetched(Fetched { slot, proposal, chosen })
+                Fetched { slot, proposal, chosen }.into()
             }
-            Self::CatchUp { slots, chosen } => Message::CatchUp(CatchUp { slots, chosen }),
+            Self::CatchUp { slots, chosen } => CatchUp { slots, chosen }.into(),
             Self::Chosen { slot, ballot, chosen } => {
                 let entry = Entry::from_payload(payload)?;
-                Message::Chosen(Chosen { slot, ballot, entry, chosen })
+                Chosen { slot, ballot, entry, chosen }.into()
             }
-            Self::Refused { incarnation, before } => {
-                Message::Refused(Refused { incarnation, before })
-            }
+            Self::Refused(m) => m.into(),
             Self::Forming { members, formed } => {
-                Message::Forming(Forming { members: members.into_vec(), formed })
+                Forming { members: members.into_vec(), formed }.into()
             }
             Self::Fragment { to, number, oldest, total_bytes, piece_bytes, index } => {
                 let bytes = payload;
@@ -295,8 +270,25 @@ impl<'a> Header<'a> {
                 let body = Acknowledgement { to, incarnation, number, arrived, ahead };
                 return Ok(Body::Acknowledgement(body));
             }
+            Self::Forward { ballot, after, limit, chosen } => {
+                let batch = Batch::parse(payload)?;
+                Forward { ballot, after, limit, batch, chosen }.into()
+            }
+            Self::ForwardAnswer { ballot, incarnation, taken, next, chosen, runs } => {
+                let announcement = told(chosen, runs);
+                ForwardAnswer { ballot, incarnation, taken, next, announcement }.into()
+            }
+            Self::ReadIndex(m) => m.into(),
+            Self::ReadIndexAnswer { incarnation, reads, index, chosen, runs } => {
+                let announcement = told(chosen, runs);
+                ReadIndexAnswer { incarnation, reads, index, announcement }.into()
+            }
         }))
     }
+}
+
+fn told(chosen: Slot, runs: Runs<'_>) -> Announcement {
+    Announcement { chosen, runs: runs.into_vec() }
 }
 
 /// The payload of a message's frame.
@@ -304,6 +296,7 @@ pub(super) fn payload(message: &Message) -> &[u8] {
     match message {
         Message::Accept(m) => m.entry.payload(),
         Message::Chosen(m) => m.entry.payload(),
+        Message::Forward(m) => m.batch.bytes(),
         Message::Fetched(m) => m.proposal.as_ref().map_or(&[], |(_, entry)| entry.payload()),
         Message::Prepare(_)
         | Message::Promise(_)
@@ -317,7 +310,10 @@ pub(super) fn payload(message: &Message) -> &[u8] {
         | Message::Fetch(_)
         | Message::CatchUp(_)
         | Message::Forming(_)
-        | Message::Refused(_) => &[],
+        | Message::Refused(_)
+        | Message::ForwardAnswer(_)
+        | Message::ReadIndex(_)
+        | Message::ReadIndexAnswer(_) => &[],
     }
 }
 

@@ -12,7 +12,8 @@ use crate::entry::{Batch, BatchBuilder, CommandId, Entry};
 use crate::membership::{MEMBERS_MAX, Member};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise, Refused, Standing,
+    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise,
+    ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
@@ -114,7 +115,7 @@ fn forming(g: &mut Gen) -> Forming {
     Forming { members, formed: bool::arbitrary(g) }
 }
 
-const KINDS: usize = 16;
+const KINDS: usize = 20;
 
 fn message(g: &mut Gen, kind: usize) -> Message {
     let (ballot_a, ballot_b, slot_a, chosen) = (ballot(g), ballot(g), slot(g), slot(g));
@@ -166,10 +167,37 @@ fn message(g: &mut Gen, kind: usize) -> Message {
         }
         13 => Message::Chosen(Chosen { slot: slot_a, ballot: ballot_a, entry: entry(g), chosen }),
         14 => Message::Forming(forming(g)),
-        _ => Message::Refused(Refused {
+        15 => Message::Refused(Refused {
             incarnation: Incarnation(sequence),
             before: Standing { promised: ballot_a, end: slot_a },
         }),
+        _ => service(g, kind),
+    }
+}
+
+/// What clients are served by.
+fn service(g: &mut Gen, kind: usize) -> Message {
+    let (ballot, incarnation) = (ballot(g), Incarnation(u64::arbitrary(g)));
+    let (number, slot_a, chosen) = (u64::arbitrary(g), slot(g), slot(g));
+    match kind {
+        16 => {
+            let batch = loop {
+                if let Entry::Batch(batch) = entry(g) {
+                    break batch;
+                }
+            };
+            Forward { ballot, after: number, limit: slot_a, batch, chosen }.into()
+        }
+        17 => {
+            let announcement = announcement(g);
+            let (taken, next) = (number, slot_a);
+            ForwardAnswer { ballot, incarnation, taken, next, announcement }.into()
+        }
+        18 => ReadIndex { ballot, reads: number, chosen }.into(),
+        _ => {
+            let (reads, index, announcement) = (number, slot_a, announcement(g));
+            ReadIndexAnswer { incarnation, reads, index, announcement }.into()
+        }
     }
 }
 

@@ -43,7 +43,7 @@ fn frames() -> Vec<Seed> {
     seeds
 }
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 20] = [
     "prepare",
     "promise",
     "nack",
@@ -60,6 +60,10 @@ const KINDS: [&str; 16] = [
     "chosen",
     "forming",
     "refused",
+    "forward",
+    "forward_answer",
+    "read_index",
+    "read_index_answer",
 ];
 
 /// One message of each kind, to a replica that follows and to one that leads and has proposed.

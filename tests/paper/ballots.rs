@@ -65,7 +65,7 @@ fn run_ballot(round: u64, quorum: u8, accepting: u8, acceptors: &mut [Bench; ACC
         }
     }
     proposer.take_over(|_| None, &nothing, false, &members, &mut out);
-    proposer.propose_next(&nothing, &members, &mut out);
+    proposer.propose_next(false, &nothing, &members, &mut out);
     sent.extend(drain_synced(&mut out, ballot).messages);
     let mut proposed = sent.into_iter().filter_map(|message| match message {
         Message::Accept(accept) if accept.slot == SLOT => Some(accept),

@@ -68,7 +68,7 @@ fn a_majority_is_enough() {
             }
         }
         assert!(leads, "{members} members");
-        let proposed = leader.propose_next(&Announcement::default(), &cluster, &mut out);
+        let proposed = leader.propose_next(false, &Announcement::default(), &cluster, &mut out);
         let entry =
             Entry::Batch(proposed.and_then(|proposed| proposed.batch).expect("the slot is free"));
         drain_synced(&mut out, number);

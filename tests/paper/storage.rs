@@ -67,7 +67,7 @@ fn of_a_leaders_messages_only_prepare_waits_for_its_disk() {
     leader.enqueue(b"x");
     // Something that is not durable yet: an Accept to the others would leave all the same.
     out.persist(Record::Formed);
-    leader.propose_next(&nothing, &members, &mut out).expect("the slot is free");
+    leader.propose_next(false, &nothing, &members, &mut out).expect("the slot is free");
     assert!(matches!(drain(&mut out).messages[..], [Message::Accept(_)]));
 }
 

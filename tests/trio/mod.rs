@@ -30,9 +30,6 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     panic!("waited in vain: {what}");
 }
 
-/// A command that is not written down.
-const NUDGE: &[u8] = b"nudge";
-
 /// What a machine has applied.
 pub(crate) type Book = Arc<Mutex<Vec<Vec<u8>>>>;
 
@@ -47,9 +44,7 @@ impl StateMachine for Recorder {
     fn apply(&mut self, _place: Place, command: &[u8]) -> u64 {
         assert_ne!(command, b"panic", "told to panic");
         let mut book = self.book.lock().unwrap();
-        if command != NUDGE {
-            book.push(command.to_vec());
-        }
+        book.push(command.to_vec());
         book.len() as u64
     }
 }
@@ -71,7 +66,7 @@ pub(crate) fn config(members: u32, seed: u64) -> Config {
 pub(crate) struct Member {
     pub(crate) id: ReplicaId,
     pub(crate) directory: TempDir,
-    pub(crate) node: Option<Handle<u64>>,
+    pub(crate) node: Option<Handle<Recorder>>,
     pub(crate) book: Book,
 }
 
@@ -81,14 +76,14 @@ impl Member {
         Self { id: ReplicaId(id), directory, node: None, book: Book::default() }
     }
 
-    pub(crate) fn start(&mut self, config: Config, transport: impl Transport) -> &Handle<u64> {
+    pub(crate) fn start(&mut self, config: Config, transport: impl Transport) -> &Handle<Recorder> {
         let log = Wal::open_directory(self.directory.path(), cluster(), self.id).unwrap();
         self.book = Book::default();
         let machine = Recorder { book: Arc::clone(&self.book) };
         self.node.insert(Node::start(config, log, transport, machine).unwrap())
     }
 
-    pub(crate) fn node(&self) -> &Handle<u64> {
+    pub(crate) fn node(&self) -> &Handle<Recorder> {
         self.node.as_ref().unwrap()
     }
 
@@ -150,19 +145,13 @@ impl Cluster {
         }
     }
 
-    /// Waits for a ticket. A leader that is deposed learns what became of its last commands only
-    /// when something is chosen at their slots, so whoever leads then is nudged.
-    fn fate(&self, mut ticket: Ticket<u64>) -> Result<Applied<u64>, TicketError> {
-        for _ in 0..PATIENCE.as_secs() {
-            ticket = match ticket.wait_timeout(Duration::from_secs(1)) {
-                Ok(fate) => return fate,
-                Err(waiting) => waiting,
-            };
-            if let Some(leader) = self.current_leader() {
-                drop(self.members[leader].node().propose(NUDGE));
-            }
+    /// Waits for a ticket. What became of the last commands of a deposed leader is known as soon as
+    /// whoever leads has filled their slots.
+    fn fate(&self, ticket: Ticket<Applied<u64>>) -> Result<Applied<u64>, TicketError> {
+        match ticket.wait_timeout(PATIENCE) {
+            Ok(fate) => fate,
+            Err(_) => panic!("a command has no fate: {}", self.tell()),
         }
-        panic!("a command has no fate: {}", self.tell())
     }
 
     /// What the members say of themselves, for a test that fails.

@@ -1,6 +1,7 @@
 //! The driver of the one replica: its log as a list of records, its machine as a mark, its clock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod::ballot::Ballot;
@@ -11,7 +12,7 @@ use synod::message::Message;
 use synod::output::{Event, IgnoreReason, Misbehaviour, Output, Timer};
 use synod::record::{Lsn, Record, Recovered};
 use synod::replay::Replay;
-use synod::replica::{Replica, Role};
+use synod::replica::{Consistency, Replica, Role};
 use synod::slot::Slot;
 use synod::time::Instant;
 use synod::wire::{self, Body};
@@ -55,6 +56,8 @@ pub(super) struct Host {
     prompt: bool,
     twin: bool,
     piled: usize,
+    /// Reads that were taken in and neither served nor refused.
+    reads: BTreeSet<u64>,
     watch: Watch,
 }
 
@@ -73,6 +76,9 @@ fn settings(choices: &mut Choices<'_>) -> (Config, u32, Vec<(Record, Slot)>) {
     }
     if style & 2 == 2 {
         config.apply_slots = 3;
+    }
+    if style & 8 == 8 {
+        config.patience = Duration::ZERO;
     }
     let mut records = Vec::new();
     if style & 4 == 0 {
@@ -108,6 +114,7 @@ impl Host {
             prompt: flags & 2 == 0,
             twin: flags & 12 == 12,
             piled: 0,
+            reads: BTreeSet::new(),
             watch: Watch::default(),
         };
         host.drain();
@@ -245,6 +252,15 @@ impl Host {
         });
     }
 
+    pub(super) fn read(&mut self, style: u8) {
+        let consistency =
+            if style.is_multiple_of(8) { Consistency::Local } else { Consistency::Linearizable };
+        if let Ok(read) = self.replica.read(self.now, consistency) {
+            assert!(self.reads.insert(read), "READ: two reads have the number {read}");
+        }
+        self.input(|_| {});
+    }
+
     /// The process ends; of the records that were not durable the first so many are kept.
     pub(super) fn restart(&mut self, kept: usize) {
         self.drain();
@@ -261,6 +277,7 @@ impl Host {
         self.until = None;
         self.said.clear();
         self.heard.clear();
+        self.reads.clear();
         self.watch.restarted();
         let replica = Replica::new(self.config.clone(), recovered, self.now);
         self.replica = replica.expect("its own log is taken");
@@ -389,6 +406,17 @@ impl Host {
                 let is_alone = self.config.members.len() == 1;
                 watch.on_fate(commands, fate, is_alone, &log, stored);
                 self.watch = watch;
+            }
+            Output::ReadReady { reads, upto } => {
+                assert!(upto <= self.delivered, "READ: served at {}, not {upto}", self.delivered);
+                for read in reads {
+                    assert!(self.reads.remove(&read), "READ: {read} is served unasked, or twice");
+                }
+            }
+            Output::ReadRefused { reads, .. } => {
+                for read in reads {
+                    assert!(self.reads.remove(&read), "READ: {read} is refused unasked, or twice");
+                }
             }
             Output::Event(Event::Halted { reason }) => {
                 let formed = self.records.iter().any(|(record, _)| *record == Record::Formed);

@@ -6,8 +6,8 @@ use synod::entry::{BatchBuilder, CommandId, Entry};
 use synod::membership::{DiskId, Incarnation, Member, ReplicaId};
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare, Promise, Refused,
-    Standing,
+    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
+    Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use synod::slot::{ALPHA, Run, Slot, Slots};
 use synod::wire::SLOT_MAX;
@@ -16,7 +16,7 @@ use super::super::choices::Choices;
 use super::super::frames::Name;
 
 /// How many kinds of messages there are.
-pub(super) const KINDS: u8 = 16;
+pub(super) const KINDS: u8 = 20;
 /// A long entry, in bytes: sixteen of them are more than may wait for the disk.
 const LONG: usize = 300 << 10;
 
@@ -88,6 +88,18 @@ pub(super) fn answers(sent: &Message, view: View) -> Vec<Message> {
         Message::Forming(told) => {
             Forming { members: members(view.members), formed: told.formed }.into()
         }
+        Message::Forward(Forward { ballot, batch, limit, chosen, .. }) => {
+            let numbers =
+                batch.origins().last().map(|run| run.first.sequence + u64::from(run.count));
+            let announcement = Announcement { chosen: *chosen, runs: Vec::new() };
+            let (incarnation, taken) = (Incarnation(view.me.incarnation), numbers.unwrap_or(0));
+            ForwardAnswer { ballot: *ballot, incarnation, taken, next: *limit, announcement }.into()
+        }
+        Message::ReadIndex(ReadIndex { reads, chosen, .. }) => {
+            let announcement = Announcement { chosen: *chosen, runs: Vec::new() };
+            let incarnation = Incarnation(view.me.incarnation);
+            ReadIndexAnswer { incarnation, reads: *reads, index: *chosen, announcement }.into()
+        }
         _ => return Vec::new(),
     };
     vec![one]
@@ -156,6 +168,7 @@ impl Speaker<'_, '_> {
                 Chosen { slot, ballot, entry, chosen: self.slot() }.into()
             }
             14 => self.forming(),
+            16..KINDS => self.of_commands_and_reads(kind % KINDS),
             _ => {
                 let incarnation = Incarnation(self.choices.near(self.view.me.incarnation));
                 Refused { incarnation, before: self.standing() }.into()
@@ -257,6 +270,40 @@ impl Speaker<'_, '_> {
         let chosen = self.slot();
         let start = self.slot();
         Announcement { chosen, runs: self.runs(start).0 }
+    }
+
+    fn of_commands_and_reads(&mut self, kind: u8) -> Message {
+        let incarnation = Incarnation(self.choices.near(self.view.me.incarnation));
+        match kind {
+            16 => self.forward(),
+            17 => ForwardAnswer {
+                ballot: self.ballot(),
+                incarnation,
+                taken: self.choices.number(),
+                next: self.slot(),
+                announcement: self.announcement(),
+            }
+            .into(),
+            18 => {
+                let reads = self.choices.number();
+                ReadIndex { ballot: self.ballot(), reads, chosen: self.slot() }.into()
+            }
+            _ => ReadIndexAnswer {
+                incarnation,
+                reads: self.choices.number(),
+                index: self.slot(),
+                announcement: self.announcement(),
+            }
+            .into(),
+        }
+    }
+
+    /// Commands of the sender, as a rule.
+    fn forward(&mut self) -> Message {
+        let Entry::Batch(batch) = self.entry() else { return self.forming() };
+        let (after, limit) = (self.choices.number() % 8, self.slot().plus(self.length()));
+        let ballot = Ballot { replica: ReplicaId(self.view.me.replica), ..self.view.promised };
+        Forward { ballot, after, limit, batch, chosen: self.slot() }.into()
     }
 
     fn forming(&mut self) -> Message {

@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn step(host: &mut Host, choices: &mut Choices<'_>) {
-    match choices.byte() % 24 {
+    match choices.byte() % 25 {
         0 | 1 => host.wake_up(),
         2 => host.wake_early(),
         3 => host.pass(choices.number().min(1 << 40)),
@@ -52,6 +52,7 @@ fn step(host: &mut Host, choices: &mut Choices<'_>) {
         20 => host.restart(usize::from(choices.byte())),
         21 => host.rot(choices),
         22 => lead(host),
+        23 => host.read(choices.byte()),
         _ => host.drain(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use synod::ballot::Ballot;
 use synod::config::Config;
-use synod::entry::{ENTRY_BYTES_MAX, Entry};
+use synod::entry::{Batch, ENTRY_BYTES_MAX, Entry};
 use synod::membership::{Incarnation, Member, ReplicaId};
 use synod::message::{Accepted, Announcement, Message, Promise};
 use synod::output::{Fate, HaltReason};
@@ -150,7 +150,11 @@ impl Watch {
                 assert!(!asked.slots.is_empty() && asked.slots.len() <= ALPHA, "asks for nothing");
             }
             Message::Forming(told) => self.list_is_durable(&told.members, told.formed, log),
+            Message::Forward(forward) => self.note_out(&forward.batch, log),
+            Message::ForwardAnswer(answer) => announces_what_is_known(&answer.announcement, log),
+            Message::ReadIndexAnswer(answer) => announces_what_is_known(&answer.announcement, log),
             Message::Behind(_)
+            | Message::ReadIndex(_)
             | Message::Canvass(_)
             | Message::Fetch(_)
             | Message::Chosen(_)
@@ -170,7 +174,13 @@ impl Watch {
         self.owns(ballot, log);
         let first = self.proposed.entry((ballot, slot)).or_insert_with(|| entry.clone());
         assert!(first == entry, "I2: two entries for {slot} at {ballot}");
-        let Entry::Batch(batch) = entry else { return };
+        if let Entry::Batch(batch) = entry {
+            self.note_out(batch, log);
+        }
+    }
+
+    /// Notes its own commands of a batch: they are out.
+    fn note_out(&mut self, batch: &Batch, log: &Logged<'_>) {
         for origin in batch.origins() {
             let first = origin.first;
             if (first.replica, first.incarnation) == (log.me, log.incarnation) {

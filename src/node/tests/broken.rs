@@ -182,7 +182,7 @@ fn a_core_that_panicked_says_nothing_of_what_it_had_begun() {
     let shared = &node.owner.shared;
     let say = |sequence| {
         let message = Message::Canvass(Canvass { sequence, chosen: Slot::ZERO });
-        move |core: &mut Core<u64>, now: Instant| {
+        move |core: &mut Core<Count>, now: Instant| {
             shared.send_message(core, now, ReplicaId(2), &message);
         }
     };

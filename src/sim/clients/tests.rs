@@ -11,6 +11,7 @@ const ONE: Clients = Clients {
     patience_micros: (50_000, 0),
     retries: 0,
     roam_permille: 0,
+    read_permille: 0,
 };
 
 /// Three replicas with a leader, in fair weather.
@@ -39,14 +40,14 @@ fn sent(driver: &Driver) -> u64 {
 }
 
 #[test]
-fn a_client_goes_where_it_is_told_and_stays_there() {
+fn a_client_stays_with_a_follower_that_forwards_its_commands() {
     let (mut driver, mut crowd) = (led(), Crowd::new(&ONE, 1));
-    let leader = driver.cluster.leader().unwrap().0;
-    crowd.clients[0].favourite = Some((leader + 1) % 3);
+    let follower = (driver.cluster.leader().unwrap().0 + 1) % 3;
+    crowd.clients[0].favourite = Some(follower);
     for nth in 1..=5 {
         turn(&mut crowd, &mut driver);
-        assert_eq!((sent(&driver), driver.cluster.marks.hints), (nth, 1));
-        assert_eq!(crowd.clients[0].favourite, Some(leader));
+        assert_eq!((sent(&driver), driver.cluster.marks.forwards), (nth, nth));
+        assert_eq!(crowd.clients[0].favourite, Some(follower));
         driver.run_for(20_000).unwrap();
     }
     turn(&mut crowd, &mut driver);

@@ -168,6 +168,9 @@ impl Oracle {
     pub(crate) fn on_apply(&mut self, at: usize, slot: Slot, entry: &Entry) -> Result<(), Broken> {
         let print = fingerprint(entry);
         self.i7_in_order(at, slot)?;
+        if !self.applied.contains_key(&slot) {
+            self.order_of_taking_in(slot, entry)?;
+        }
         self.agr_one_entry(at, slot, print)?;
         self.i6_really_chosen(at, slot, print)
     }

@@ -46,14 +46,11 @@ impl Oracle {
         Ok(())
     }
 
-    /// LEAD: commands wait only with a leader. Whoever gives up gives them back.
-    pub(super) fn lead_before_commands_wait(
-        &self,
-        at: usize,
-        status: &Status,
-    ) -> Result<(), Broken> {
-        let waits = status.queued_bytes > 0 || status.open_slots > 0;
-        if waits && status.role != Role::Leading {
+    /// LEAD: only a leader has slots open, or holds what others have forwarded. Whoever gives up
+    /// drops both.
+    pub(super) fn lead_before_slots_open(&self, at: usize, status: &Status) -> Result<(), Broken> {
+        let holds = status.open_slots > 0 || status.forwarded_bytes > 0;
+        if holds && status.role != Role::Leading {
             return broken("LEAD", format!("{} does not lead, and holds {status:?}", at + 1));
         }
         Ok(())

@@ -158,7 +158,11 @@ impl Oracle {
             | Message::Fetch(_)
             | Message::Fetched(_)
             | Message::CatchUp(_)
-            | Message::Chosen(_) => {}
+            | Message::Chosen(_)
+            | Message::Forward(_)
+            | Message::ForwardAnswer(_)
+            | Message::ReadIndex(_)
+            | Message::ReadIndexAnswer(_) => {}
         }
         let speaks = matches!(
             message,

@@ -7,8 +7,10 @@
 
 pub(crate) mod chosen;
 mod fates;
+mod forwards;
 mod leading;
 mod lives;
+mod reads;
 mod sent;
 mod status;
 #[cfg(test)]
@@ -113,6 +115,16 @@ pub(crate) struct Oracle {
     applied: BTreeMap<Slot, (u64, usize)>,
     commands: BTreeMap<CommandId, Command>,
     places: BTreeMap<CommandId, Place>,
+    /// To which ballot each command was forwarded, and the highest limit that was told.
+    forwards: BTreeMap<CommandId, (Ballot, Slot)>,
+    /// Where each command was proposed first.
+    proposed: BTreeMap<CommandId, (Slot, Ballot)>,
+    /// The next command that may be applied of each start of each replica.
+    ordered: BTreeMap<(ReplicaId, Incarnation), u64>,
+    /// Linearizable reads under way, each with the slots below which it must see.
+    reads: BTreeMap<(ReplicaId, Incarnation, u64), Slot>,
+    /// Everything below was seen by somebody: in the answer to a command, or to a read.
+    seen: Slot,
     /// How many commands were reported chosen.
     acknowledged: u64,
     /// The lives of replicas whose disks are not what they were: nobody may count their votes.
@@ -142,6 +154,11 @@ impl Oracle {
             applied: BTreeMap::new(),
             commands: BTreeMap::new(),
             places: BTreeMap::new(),
+            forwards: BTreeMap::new(),
+            proposed: BTreeMap::new(),
+            ordered: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            seen: Slot::ZERO,
             acknowledged: 0,
             lost_lives: BTreeSet::new(),
             framed: BTreeSet::new(),

@@ -73,7 +73,15 @@ impl Oracle {
             Message::Chosen(chosen) => {
                 self.true_entry("I6", at, chosen.slot, chosen.ballot, &chosen.entry)
             }
+            Message::Forward(forward) => self.on_forward(from, forward),
+            Message::ForwardAnswer(answer) => {
+                self.tag_announcement_is_true(at, &answer.announcement)
+            }
+            Message::ReadIndexAnswer(answer) => {
+                self.tag_announcement_is_true(at, &answer.announcement)
+            }
             Message::Behind(_)
+            | Message::ReadIndex(_)
             | Message::HeartbeatAnswer(_)
             | Message::Canvass(_)
             | Message::CanvassAnswer(_)
@@ -265,6 +273,9 @@ impl Oracle {
         entry: &Entry,
     ) -> Result<(), Broken> {
         if self.note_proposal(slot, ballot, entry)? {
+            if !self.is_adopted(slot, ballot, entry) {
+                self.fwd_new_proposal(slot, ballot, entry)?;
+            }
             self.i5_proposal_is_safe(at, ballot, slot, fingerprint(entry))?;
         }
         Ok(())

@@ -38,7 +38,7 @@ impl Oracle {
         self.true_mark("its status", at, status.chosen)?;
         self.bounded(at, status, config)?;
         self.lead_by_its_own_promise(at, status)?;
-        self.lead_before_commands_wait(at, status)?;
+        self.lead_before_slots_open(at, status)?;
         self.images[at].seen = Marks {
             promised: status.promised,
             chosen: status.chosen,

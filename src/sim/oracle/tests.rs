@@ -19,6 +19,8 @@ use crate::replica::{Replica, Role, Status};
 use crate::slot::{Run, Slot, Slots};
 use crate::time::Instant;
 
+mod forwards;
+
 const S0: Slot = Slot(0);
 const S1: Slot = Slot(1);
 
@@ -284,7 +286,7 @@ fn p2c_a_proposal_above_becomes_wrong_when_its_rival_is_chosen() {
     history.durable(3, Record::Promised { ballot: ballot(2, 3) });
     history.durable(2, Record::Promised { ballot: ballot(2, 3) });
     history.promised(2, 3, ballot(2, 3), &[]);
-    history.accept(3, ballot(2, 3), S0, b()).unwrap();
+    history.accept(3, ballot(2, 3), S0, batch(&[id(3, 0)], b"c")).unwrap();
     let record = Record::Accepted { slot: S0, ballot: ballot(1, 1), entry: a() };
     breaks("P2c", history.oracle.on_durable(1, Lsn(8), &record, S0));
 }
@@ -442,7 +444,7 @@ fn stand_a_start_or_a_refusal_tells_what_was_not() {
 #[test]
 fn val_commands_that_nobody_took_in_or_twice_or_changed() {
     let mut history = History::led();
-    let unknown = batch(&[id(2, 7)], b"a");
+    let unknown = batch(&[id(1, 7)], b"a");
     history.accept(1, ballot(1, 1), S0, unknown.clone()).unwrap();
     history.accepted(1, ballot(1, 1), S0, unknown.clone());
     history
@@ -456,10 +458,11 @@ fn val_commands_that_nobody_took_in_or_twice_or_changed() {
     history.accepted(1, ballot(1, 1), S0, changed);
     breaks("VAL", history.oracle.count_vote(1, S0, ballot(1, 1)));
 
-    let mut history = History::chosen();
-    history.accept(1, ballot(1, 1), S1, a()).unwrap();
-    history.accepted(1, ballot(1, 1), S1, a());
-    breaks("VAL", history.oracle.count_vote(1, S1, ballot(1, 1)));
+    let mut history = History::led();
+    history.accept(1, ballot(1, 1), S0, a()).unwrap();
+    history.accepted(1, ballot(1, 1), S0, a());
+    history.oracle.places.insert(id(1, 0), crate::entry::Place { slot: S1, index: 0 });
+    breaks("VAL", history.oracle.count_vote(1, S0, ballot(1, 1)));
 }
 
 #[test]
@@ -568,9 +571,17 @@ fn lead_somebody_leads_or_follows_or_waits_without_a_right_to() {
         let said = Status { role, leader, promised, queued_bytes, ..status() };
         oracle.on_status(at, &said, &config)
     };
+    let holds = |open_slots, forwarded_bytes| {
+        let mut oracle = History::led().oracle;
+        oracle.images[1].durable = Lsn(9);
+        let role = Role::Following;
+        oracle.on_status(1, &Status { role, open_slots, forwarded_bytes, ..status() }, &config)
+    };
+    breaks("LEAD", holds(1, 0));
+    breaks("LEAD", holds(0, 1));
     let (low, mine, high) = (ballot(1, 1), ballot(2, 1), ballot(2, 2));
     judge(0, Role::Leading, Some(low), low, 9).unwrap();
-    judge(1, Role::Following, Some(high), low, 0).unwrap();
+    judge(1, Role::Following, Some(high), low, 9).unwrap();
     judge(0, Role::Preparing, None, mine, 0).unwrap();
     // It leads below its promise, at another's ballot, or without a quorum.
     breaks("LEAD", judge(0, Role::Leading, Some(low), high, 0));
@@ -578,6 +589,5 @@ fn lead_somebody_leads_or_follows_or_waits_without_a_right_to() {
     breaks("LEAD", judge(0, Role::Leading, Some(mine), mine, 0));
     breaks("LEAD", judge(0, Role::Preparing, None, high, 0));
     breaks("LEAD", judge(1, Role::Following, Some(low), high, 0));
-    breaks("LEAD", judge(1, Role::Following, Some(low), low, 9));
     breaks("LEAD", History::led().oracle.lead_has_its_quorum(0, mine));
 }

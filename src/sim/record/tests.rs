@@ -3,6 +3,7 @@ use std::format;
 
 use super::{Happened, Loss, record, record_fault_free, record_run};
 use crate::replica::Role;
+use crate::sim::network::Tail;
 use crate::sim::oracle::broken;
 use crate::sim::{Mode, Parts, Swarm, simulate, simulate_fault_free, swarm};
 use crate::slot::Slot;
@@ -95,7 +96,12 @@ fn messages_are_followed_from_their_senders_to_their_ends() {
         if parts.mode != Mode::HealAll {
             // Some replicas may stand still for good.
         } else if parts.settings.frame_bytes_max.is_none() {
-            assert_eq!(overdue, 0, "seed {seed}: messages without an end");
+            // A tail that doubles keeps one of thousands for longer than the run.
+            let links = &parts.weather.links;
+            let all = links.single.iter().map(|link| &link.faults).chain([&links.usual]);
+            let tails = all.filter(|link| matches!(link.tail, Tail::Doubling { .. })).count();
+            let excused = if tails > 0 { sent.len() / 500 } else { 0 };
+            assert!(overdue <= excused, "seed {seed}: {overdue} messages without an end");
         } else {
             assert!(overdue * 10 <= sent.len(), "seed {seed}: {overdue} of {}", sent.len());
         }

@@ -80,7 +80,7 @@ impl Stage {
         };
         let is = match proposed {
             Err(ProposeError::Full) => "full",
-            Err(ProposeError::NotLeader { .. }) => "not-leader",
+            Err(ProposeError::NotLeader) => "not-leader",
             Err(ProposeError::TooLarge { .. }) => "too-large",
             Err(ProposeError::Halted) => "halted",
             Ok(id) => match self.driver.cluster.oracle.fate(*id) {

@@ -13,6 +13,7 @@ use synod::message::{
 };
 use synod::output::{Event, Output};
 use synod::record::{Lsn, Record};
+use synod::roles::Proposer;
 use synod::slot::{ALPHA, Slot, Slots};
 
 use crate::fault::Fault;
@@ -110,7 +111,7 @@ impl<'a> Step<'a> {
             (0..self.rules.slots.0).all(|slot| proposer.proposed(Slot(slot), ballot).is_some())
         };
         if !self.rules.learns && proposer.leading().is_some_and(has_all) {
-            proposer.stop();
+            stop(proposer);
         }
         false
     }
@@ -121,7 +122,7 @@ impl<'a> Step<'a> {
             Input::Prepare { round } => self.prepare(round),
             Input::Propose => return self.propose(),
             Input::Resend => self.take_over(true),
-            Input::StepDown => drop(self.node.proposer.stop()),
+            Input::StepDown => stop(&mut self.node.proposer),
             Input::Sync { records } => self.sync(records),
             Input::Crash { lost } => self.crash(lost),
         }
@@ -172,7 +173,7 @@ impl<'a> Step<'a> {
             // To itself only: the network carries none.
             Message::Nack(nack) => {
                 if proposer.ballot() == Some(nack.ballot) && nack.promised > nack.ballot {
-                    proposer.stop();
+                    stop(proposer);
                 }
             }
             Message::Behind(_) => {}
@@ -222,7 +223,7 @@ impl<'a> Step<'a> {
         }
         self.learn_announced(from, &heartbeat.announcement);
         if heartbeat.ballot >= self.node.acceptor.promised() {
-            self.node.proposer.stop();
+            stop(&mut self.node.proposer);
         }
     }
 
@@ -237,7 +238,7 @@ impl<'a> Step<'a> {
 
     fn give_way(&mut self, to: ReplicaId, before: Ballot) {
         if self.node.acceptor.promised() > before && to != self.node.me {
-            self.node.proposer.stop();
+            stop(&mut self.node.proposer);
         }
     }
 
@@ -260,11 +261,11 @@ impl<'a> Step<'a> {
 
     fn propose_next(&mut self) -> Option<bool> {
         let Node { proposer, learner, out, .. } = &mut self.node;
-        if !proposer.has_work(learner.chosen()) {
+        if !proposer.has_work(false, learner.chosen()) {
             return None;
         }
         let announcement = learner.announcement();
-        let proposed = proposer.propose_next(&announcement, self.membership, out)?;
+        let proposed = proposer.propose_next(false, &announcement, self.membership, out)?;
         self.settle();
         Some(proposed.slot < self.rules.slots)
     }
@@ -384,6 +385,7 @@ impl<'a> Step<'a> {
             }
             Output::Event(Event::PeerMisbehaved { .. }) => self.break_by(Fault::Accused),
             Output::Event(_) | Output::Fate { .. } => {}
+            Output::ReadReady { .. } | Output::ReadRefused { .. } => panic!("nobody reads"),
             Output::Wait { .. } => panic!("an outbox does not wait"),
         }
     }
@@ -465,6 +467,12 @@ fn as_sent(to: Replicas, message: Message, members: usize) -> Vec<(Option<Replic
 /// Whether the record is of a slot, and so may be lost without the log refusing to open.
 pub(crate) fn may_be_lost(record: &Record) -> bool {
     matches!(record, Record::Accepted { .. } | Record::Chosen { .. })
+}
+
+/// It leads no more, and what waits goes elsewhere: the model forwards nothing.
+fn stop(proposer: &mut Proposer) {
+    proposer.stop();
+    proposer.drop_below(u64::MAX);
 }
 
 #[cfg(test)]

@@ -1,0 +1,150 @@
+//! The proposer's queue: commands of this replica, gathered into batches, and batches that other
+//! replicas have forwarded to it while it leads.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::entry::{Batch, BatchBuilder, COMMAND_OVERHEAD_BYTES, CommandId};
+use crate::slot::Slot;
+
+/// Batches that wait to be proposed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Queue {
+    /// Commands that this replica took in, and was never offered to anybody.
+    own: VecDeque<BatchBuilder>,
+    own_bytes: usize,
+    /// Batches of other replicas, each with the first slot in which it may not be proposed.
+    forwarded: VecDeque<(Batch, Slot)>,
+    forwarded_bytes: usize,
+    /// Whether the next slot begins with a forwarded batch, if both kinds wait.
+    forwarded_first: bool,
+}
+
+/// What a command needs in memory.
+fn cost(command_bytes: usize) -> usize {
+    command_bytes + COMMAND_OVERHEAD_BYTES
+}
+
+fn cost_of(batch: &Batch) -> usize {
+    batch.commands().map(|command| cost(command.len())).sum()
+}
+
+impl Queue {
+    /// Takes a command of this replica in, into the last batch if it fits there.
+    pub(super) fn push(&mut self, id: CommandId, command: &[u8], batch_bytes: usize) {
+        let fits = |batch: &&mut BatchBuilder| batch.len_with(command.len()) <= batch_bytes;
+        match self.own.back_mut().filter(fits) {
+            Some(batch) => batch.push(id, command),
+            None => {
+                let mut batch = BatchBuilder::default();
+                batch.push(id, command);
+                self.own.push_back(batch);
+            }
+        }
+        self.own_bytes += cost(command.len());
+    }
+
+    /// Takes a batch of another replica in, to be proposed below `limit`.
+    pub(super) fn push_forwarded(&mut self, batch: Batch, limit: Slot) {
+        self.forwarded_bytes += batch.bytes().len();
+        self.forwarded.push_back((batch, limit));
+    }
+
+    /// Whether something may be proposed. With `hold` this replica's own commands may not.
+    pub(super) fn has_work(&self, hold: bool) -> bool {
+        (!hold && !self.own.is_empty()) || !self.forwarded.is_empty()
+    }
+
+    /// How many bytes wait, with what each command needs beside its own.
+    pub(super) fn bytes(&self) -> usize {
+        self.own_bytes + self.forwarded_bytes
+    }
+
+    /// How many bytes of forwarded batches wait.
+    pub(super) fn forwarded_bytes(&self) -> usize {
+        self.forwarded_bytes
+    }
+
+    /// How many batches wait.
+    pub(super) fn len(&self) -> usize {
+        self.own.len() + self.forwarded.len()
+    }
+
+    /// The next batch of this replica's commands.
+    pub(super) fn pop_own(&mut self) -> Option<Batch> {
+        let batch = self.own.pop_front()?.build()?;
+        self.own_bytes -= cost_of(&batch);
+        Some(batch)
+    }
+
+    /// What is proposed in this slot: as many waiting batches as fit one. Forwarded ones that came
+    /// too late for the slot are dropped: whoever sent them learns that as the slot is passed.
+    pub(super) fn pop(&mut self, slot: Slot, hold: bool, batch_bytes: usize) -> Option<Batch> {
+        let mut parts: Vec<Batch> = Vec::new();
+        let mut bytes = 0;
+        let own_first = !hold && !self.forwarded_first;
+        self.forwarded_first = own_first;
+        if own_first && let Some(own) = self.pop_own() {
+            bytes += own.bytes().len();
+            parts.push(own);
+        }
+        while let Some((batch, limit)) = self.forwarded.front() {
+            let fits = parts.is_empty() || bytes + batch.bytes().len() <= batch_bytes;
+            let late = *limit <= slot;
+            if !fits && !late {
+                break;
+            }
+            let Some((batch, _)) = self.forwarded.pop_front() else { break };
+            self.forwarded_bytes -= batch.bytes().len();
+            if !late {
+                bytes += batch.bytes().len();
+                parts.push(batch);
+            }
+        }
+        let fits = |own: &BatchBuilder| parts.is_empty() || bytes + own.len() <= batch_bytes;
+        if !hold
+            && !own_first
+            && self.own.front().is_some_and(fits)
+            && let Some(own) = self.pop_own()
+        {
+            parts.push(own);
+        }
+        match &parts[..] {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => {
+                let mut builder = BatchBuilder::default();
+                several.iter().for_each(|batch| builder.append(batch));
+                builder.build()
+            }
+        }
+    }
+
+    /// Forgets what others have forwarded: this replica leads no more.
+    pub(super) fn drop_forwarded(&mut self) {
+        self.forwarded.clear();
+        self.forwarded_bytes = 0;
+    }
+
+    /// Gives up this replica's commands with numbers below `end`. They were never offered to
+    /// anybody.
+    pub(super) fn drop_own_below(&mut self, end: u64) -> Vec<Range<u64>> {
+        let mut dropped: Vec<Range<u64>> = Vec::new();
+        while let Some(batch) = self.own.front_mut()
+            && let Some(commands) = batch.drop_first_below(end)
+        {
+            self.own_bytes -= commands.bytes + commands.count * COMMAND_OVERHEAD_BYTES;
+            if batch.is_empty() {
+                self.own.pop_front();
+            }
+            match dropped.last_mut() {
+                Some(last) if last.end == commands.sequences.start => {
+                    last.end = commands.sequences.end;
+                }
+                _ => dropped.push(commands.sequences),
+            }
+        }
+        dropped
+    }
+}

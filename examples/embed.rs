@@ -1,8 +1,8 @@
 //! Three replicas of a map in one process: a write, and a read of what was written.
-use std::{collections::BTreeMap, error::Error, thread::sleep, time::Duration};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use synod::node::channel::Network;
-use synod::{ClusterId, Config, Node, Place, ReplicaId, StateMachine, TicketError, Wal};
+use synod::{ClusterId, Config, Consistency, Node, Place, ReplicaId, StateMachine, Wal};
 
 struct Map(BTreeMap<String, String>);
 
@@ -10,11 +10,8 @@ impl StateMachine for Map {
     type Answer = Option<String>;
     fn apply(&mut self, _: Place, command: &[u8]) -> Option<String> {
         let command = String::from_utf8_lossy(command);
-        match command.split(' ').collect::<Vec<_>>()[..] {
-            ["set", key, value] => self.0.insert(key.into(), value.into()),
-            ["get", key] => self.0.get(key).cloned(),
-            _ => None,
-        }
+        let (key, value) = command.split_once('=')?;
+        self.0.insert(key.into(), value.into())
     }
 }
 
@@ -23,18 +20,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for id in [1, 2, 3].map(ReplicaId) {
         let path = directory.path().join(id.to_string());
         let log = Wal::open_directory(path, ClusterId::named("embed")?, id)?;
-        let (config, map) = (Config::new([1, 2, 3].map(ReplicaId)), Map(BTreeMap::new()));
-        replicas.push(Node::start(config, log, network.transport(id), map)?);
+        let mut config = Config::new([1, 2, 3].map(ReplicaId));
+        config.patience = Duration::from_secs(10); // The cluster forms first, and elects a leader.
+        replicas.push(Node::start(config, log, network.transport(id), Map(BTreeMap::new()))?);
     }
-    let propose = |command: &str| loop {
-        for replica in &replicas {
-            match replica.propose(command.as_bytes()).wait() {
-                Err(TicketError::NotLeader { .. }) => sleep(Duration::from_millis(10)),
-                result => return result, // The leader's: nobody else takes a command in.
-            }
-        }
-    };
-    propose("set paxos 1998")?;
-    println!("paxos: {:?}", propose("get paxos")?.answer);
+    // Any replica takes commands and reads; whoever leads, they know.
+    let written = replicas[0].propose(b"paxos=1998").wait()?;
+    println!("written at {}", written.place);
+    let read = |map: &Map| map.0.get("paxos").cloned();
+    println!("paxos: {:?}", replicas[1].read(Consistency::Linearizable, read).wait()?);
     Ok(())
 }

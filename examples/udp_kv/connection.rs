@@ -1,0 +1,405 @@
+//! One client's connection.
+//!
+//! What has come is taken in batches. Within a batch, changes that follow one another are proposed
+//! at once and are in flight together: the node keeps their order. Questions that follow one
+//! another are asked at once, when the changes before them are answered. Replies leave in the order
+//! of the requests, and nothing more is read before they have left: whoever reads no replies is not
+//! read.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use synod::{Applied, Ticket};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::budget::{Held, REST_MAX, Spent};
+use crate::commands::{self, Step, Write};
+use crate::info;
+use crate::parse::{ARGUMENT_BYTES_MAX, Parser, ProtocolError, Request};
+use crate::replica::{failed_write, late};
+use crate::reply::{Reply, put_line};
+use crate::server::Shared;
+use crate::store::Question;
+
+/// How many bytes are read at a time.
+const READ_BYTES: usize = 16 << 10;
+
+/// How many requests a batch may have.
+const BATCH_REQUESTS: usize = 512;
+
+/// How much one connection may have in flight, in the measure of [`weight`]. One change more is
+/// always allowed.
+const RUN_WEIGHT: usize = 4 << 20;
+
+/// How many bytes the answers to questions asked together may hold; the rest is asked when these
+/// have left.
+const ANSWER_BYTES: usize = 4 << 20;
+
+/// From here on replies are sent while others are still made.
+const OUTPUT_BYTES: usize = 32 << 10;
+
+/// From here on a value is sent from where it lies, not copied.
+const VALUE_BYTES: usize = 16 << 10;
+
+/// What a change costs while it is in flight, beside its bytes.
+const CHANGE_COST: usize = 1024;
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// It was asked for, or the client has gone.
+    Closed,
+    /// There is no memory for what it wants to hold.
+    Spent,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<Spent> for End {
+    fn from(_: Spent) -> Self {
+        Self::Spent
+    }
+}
+
+/// A reply that is known, or what it will be made of.
+enum Slot {
+    Reply(Reply),
+    Ticket(Ticket<Applied<Reply>>),
+    /// The next of the run's questions.
+    Question,
+}
+
+/// Requests whose replies are waited for together: changes, or questions, never both.
+#[derive(Default)]
+struct Run {
+    slots: Vec<Slot>,
+    questions: Vec<Question>,
+    /// What the changes in flight weigh.
+    weight: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What a change weighs while it is in flight.
+fn weight(write: &Write) -> usize {
+    let answer = if write.answers_value { ARGUMENT_BYTES_MAX } else { 0 };
+    write.command.len() + CHANGE_COST + answer
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    parser: Parser,
+    input: BytesMut,
+    output: BytesMut,
+    held: Held,
+    run: Run,
+    /// When what is waited for is answered TRYAGAIN or TIMEOUT.
+    deadline: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+        Self {
+            stream,
+            parser: Parser::default(),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            held: shared.budget.hold(),
+            run: Run::default(),
+            deadline: Instant::now(),
+            shared,
+        }
+    }
+
+    /// Serves the client until one of the two closes the connection.
+    pub(crate) async fn serve(mut self) {
+        let mut end = Ok(());
+        while end.is_ok() {
+            end = self.serve_batch().await;
+        }
+        if matches!(end, Err(End::Spent)) {
+            let text = "ERR too much memory is held for clients, try again later";
+            put_line(&Reply::error(text), &mut self.output);
+            // What does not leave at once is not worth waiting for.
+            let _ = self.stream.try_write(&self.output);
+        }
+    }
+
+    /// Answers what has come, or reads more.
+    async fn serve_batch(&mut self) -> Result<(), End> {
+        let mut requests = Vec::new();
+        let mut broken = None;
+        while requests.len() < BATCH_REQUESTS && broken.is_none() {
+            match self.parser.next(&mut self.input) {
+                Ok(Some(request)) => requests.push(request),
+                Ok(None) => break,
+                Err(error) => broken = Some(error),
+            }
+        }
+        if requests.is_empty() && broken.is_none() {
+            return self.read().await;
+        }
+        self.renew_deadline();
+        for request in requests {
+            self.take(request).await?;
+        }
+        self.settle().await?;
+        if let Some(ProtocolError(text)) = broken {
+            self.put(Reply::error_of(format!("ERR Protocol error: {text}"))).await?;
+            self.send().await?;
+            return Err(End::Closed);
+        }
+        self.send().await
+    }
+
+    async fn take(&mut self, request: Request) -> Result<(), End> {
+        let step = match request {
+            Request::Command(arguments) => commands::step(arguments),
+            Request::TooLarge(text) => Step::Reply(Reply::error_of(format!("ERR {text}"))),
+        };
+        match step {
+            Step::Reply(reply) => self.run.slots.push(Slot::Reply(reply)),
+            Step::Write(write) => self.propose(&write).await?,
+            Step::Read(question) => {
+                if self.run.weight > 0 {
+                    self.settle().await?;
+                }
+                self.run.questions.push(question);
+                self.run.slots.push(Slot::Question);
+            }
+            Step::Info(sections) => {
+                self.settle().await?;
+                let text = info::text(&self.shared, &sections);
+                self.run.slots.push(Slot::Reply(Reply::Bulk(text.into())));
+            }
+            Step::Quit => {
+                self.run.slots.push(Slot::Reply(Reply::OK));
+                self.settle().await?;
+                self.send().await?;
+                return Err(End::Closed);
+            }
+            Step::Close => return Err(End::Closed),
+        }
+        Ok(())
+    }
+
+    async fn propose(&mut self, write: &Write) -> Result<(), End> {
+        let weight = weight(write);
+        if !self.run.questions.is_empty() || self.run.weight + weight > RUN_WEIGHT {
+            self.settle().await?;
+        }
+        if self.is_late() {
+            let reply = Reply::try_again("earlier commands of the connection took too long");
+            self.run.slots.push(Slot::Reply(reply));
+            return Ok(());
+        }
+        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.shared.in_flight);
+        let permit = match Arc::clone(&room).try_acquire_many_owned(permits) {
+            Ok(permit) => permit,
+            Err(_) => {
+                // Whoever waits for room must hold none, or all might wait for one another.
+                self.settle().await?;
+                let waited = timeout_at(self.deadline, room.acquire_many_owned(permits)).await;
+                let Ok(Ok(permit)) = waited else {
+                    let reply = Reply::try_again("too many commands are in flight");
+                    self.run.slots.push(Slot::Reply(reply));
+                    return Ok(());
+                };
+                permit
+            }
+        };
+        match &mut self.run.permit {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        self.run.weight += weight;
+        self.run.slots.push(Slot::Ticket(self.shared.replica.propose(&write.command)));
+        Ok(())
+    }
+
+    /// What follows gets the whole time again.
+    fn renew_deadline(&mut self) {
+        self.deadline = Instant::now() + self.shared.client_timeout;
+    }
+
+    /// Whether too little time is left to begin anything: commands before have used it up.
+    fn is_late(&self) -> bool {
+        Instant::now() + self.shared.client_timeout / 2 > self.deadline
+    }
+
+    /// Waits for everything of the run, and makes the replies.
+    async fn settle(&mut self) -> Result<(), End> {
+        let Run { mut slots, mut questions, weight, permit } = std::mem::take(&mut self.run);
+        if weight > 0 || !questions.is_empty() {
+            // What is known already need not wait.
+            self.send().await?;
+        }
+        let mut in_time = true;
+        if weight > 0 {
+            // As a rule the last one is settled last: waiting for it first saves waking up for each
+            // of the others.
+            for slot in slots.iter_mut().rev() {
+                if let Slot::Ticket(ticket) = slot {
+                    let reply = self.wait(ticket, &mut in_time).await;
+                    *slot = Slot::Reply(reply);
+                }
+            }
+            // What is in flight must not depend on how fast this client reads.
+            drop(permit);
+            let held =
+                |slot: &Slot| if let Slot::Reply(reply) = slot { reply.held_bytes() } else { 0 };
+            self.hold(slots.iter().map(held).sum()).await?;
+        }
+        let mut answers = VecDeque::new();
+        for slot in slots {
+            let reply = match slot {
+                Slot::Reply(reply) => reply,
+                Slot::Ticket(mut ticket) => self.wait(&mut ticket, &mut in_time).await,
+                Slot::Question => {
+                    if answers.is_empty() {
+                        // Those before have left, or hold little.
+                        answers = self.ask(&mut questions, &mut in_time).await;
+                        self.hold(answers.iter().map(Reply::held_bytes).sum()).await?;
+                    }
+                    answers.pop_front().unwrap_or(Reply::Nil)
+                }
+            };
+            self.put(reply).await?;
+        }
+        if in_time {
+            self.renew_deadline();
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, ticket: &mut Ticket<Applied<Reply>>, in_time: &mut bool) -> Reply {
+        match timeout_at(self.deadline, ticket).await {
+            Ok(Ok(applied)) => applied.answer,
+            Ok(Err(error)) => {
+                *in_time = false;
+                failed_write(&error)
+            }
+            Err(_) => {
+                *in_time = false;
+                Reply::timeout(&late(self.shared.client_timeout))
+            }
+        }
+    }
+
+    /// Asks the questions; returns the answers to those that it takes out, at least one.
+    async fn ask(&self, questions: &mut Vec<Question>, in_time: &mut bool) -> VecDeque<Reply> {
+        let asked = std::mem::take(questions);
+        let count = asked.len();
+        let refused = |why: &str| (0..count).map(|_| Reply::try_again(why)).collect();
+        if self.is_late() {
+            return refused("earlier commands of the connection took too long");
+        }
+        let read = self.shared.replica.read(move |store| {
+            let answers = store.answer(&asked, ANSWER_BYTES);
+            (asked, answers)
+        });
+        match timeout_at(self.deadline, read).await {
+            Ok(Ok((asked, answers))) => {
+                questions.extend(asked.into_iter().skip(answers.len()));
+                answers.into()
+            }
+            Ok(Err(error)) => {
+                *in_time = false;
+                refused(&error.to_string())
+            }
+            Err(_) => {
+                *in_time = false;
+                refused(&late(self.shared.client_timeout))
+            }
+        }
+    }
+
+    /// Accounts for replies of this many bytes, beside what has come in.
+    async fn hold(&mut self, bytes: usize) -> Result<(), End> {
+        let input = self.input.capacity() + self.parser.held_bytes();
+        Ok(self.held.set(bytes + input).await?)
+    }
+
+    /// Makes the bytes of a reply, and sends them when they are many.
+    async fn put(&mut self, reply: Reply) -> Result<(), End> {
+        let mut left = vec![reply];
+        while let Some(reply) = left.pop() {
+            put_line(&reply, &mut self.output);
+            match reply {
+                Reply::Bulk(value) if value.len() >= VALUE_BYTES => {
+                    self.send().await?;
+                    self.send_all(&value).await?;
+                    self.output.extend_from_slice(b"\r\n");
+                }
+                Reply::Bulk(value) => {
+                    self.output.extend_from_slice(&value);
+                    self.output.extend_from_slice(b"\r\n");
+                }
+                Reply::Array(replies) => left.extend(replies.into_iter().rev()),
+                Reply::Simple(_) | Reply::Error(_) | Reply::Integer(_) | Reply::Nil => {}
+            }
+            if self.output.len() >= OUTPUT_BYTES {
+                self.send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the replies that are made.
+    async fn send(&mut self) -> Result<(), End> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let mut output = std::mem::take(&mut self.output);
+        self.send_all(&output).await?;
+        output.clear();
+        self.output = output;
+        Ok(())
+    }
+
+    async fn send_all(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let write = self.stream.write(bytes);
+            let written = if self.held.any() {
+                timeout(REST_MAX, write).await.map_err(|_| End::Closed)??
+            } else {
+                write.await?
+            };
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Reads more. A connection that rests has no buffers.
+    async fn read(&mut self) -> Result<(), End> {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.output = BytesMut::new();
+        self.hold(0).await?;
+        if self.held.any() {
+            timeout(REST_MAX, self.stream.readable()).await.map_err(|_| End::Closed)??;
+        } else {
+            self.stream.readable().await?;
+        }
+        if self.input.capacity() - self.input.len() < READ_BYTES / 16 {
+            self.input.reserve(READ_BYTES);
+        }
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => Err(End::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -201,8 +201,8 @@ fn a_command_whose_leader_is_gone_has_its_fate_when_its_limit_is_passed() {
 
 #[test]
 fn a_leader_that_was_deposed_meanwhile_begins_again_with_its_reads() {
-    // 2 led at 9.2 and got slot 0 chosen before the read came here. Answers to Heartbeats of a later
-    // ballot say nothing of the mark that was taken at the earlier one.
+    // 2 led at 9.2 and got slot 0 chosen before the read came here. Answers to Heartbeats of a
+    // later ballot say nothing of the mark that was taken at the earlier one.
     let mut alone = Alone::start(recovered(1));
     alone.lead();
     let (read, _) = alone.ask();

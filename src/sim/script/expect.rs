@@ -139,6 +139,8 @@ fn field(status: &Status, key: &str) -> Option<String> {
         "durable" => status.durable.0.to_string(),
         "appended" => status.appended.0.to_string(),
         "queued" => status.queued_bytes.to_string(),
+        "reads" => status.waiting_reads.to_string(),
+        "awaited" => status.awaited_runs.to_string(),
         "halted" => String::from(match &status.halted {
             None => "no",
             Some(HaltReason::ConflictingMembers { .. }) => "conflicting-members",

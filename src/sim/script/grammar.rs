@@ -119,6 +119,9 @@ pub(super) enum Command {
         names: Vec<String>,
         bytes: usize,
     },
+    Read {
+        at: usize,
+    },
     Mail {
         which: Which,
         lot: Lot,
@@ -200,6 +203,7 @@ impl Command {
         match self {
             Self::Cluster(scene) => scene.down.clone(),
             Self::Propose { at, .. }
+            | Self::Read { at }
             | Self::Apply { at }
             | Self::Tick { at, .. }
             | Self::Clock { at, .. }
@@ -296,6 +300,7 @@ fn command(words: &mut Words<'_>) -> Result<Command, String> {
             names: names(words)?,
             bytes: words.pair("bytes")?.map_or(Ok(8), words::number)? as usize,
         },
+        "read" => Command::Read { at: words.replica()? },
         "deliver" | "copy" | "drop" | "damage" | "shorten" | "forge" => mail(verb, words)?,
         "way" => Command::Way,
         "sync" | "begin-sync" | "end-sync" => {

@@ -117,6 +117,11 @@ impl Stage {
             Command::Propose { at, names, bytes } => {
                 names.iter().try_for_each(|name| self.propose(*at, name, *bytes))?;
             }
+            Command::Read { at } => {
+                if cluster.read(*at)?.is_none() {
+                    self.lines.push(format!("{} takes no read", at + 1));
+                }
+            }
             Command::Mail { which, lot } => self.mail(which, lot)?,
             Command::Way => {
                 let lines = self.described(&self.pool);

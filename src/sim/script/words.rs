@@ -10,7 +10,7 @@ use crate::membership::ReplicaId;
 use super::grammar::{Links, Slots, Which};
 
 /// The names of what can be under way.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 22] = [
     "Prepare",
     "Promise",
     "Nack",
@@ -27,6 +27,10 @@ const KINDS: [&str; 18] = [
     "Chosen",
     "Forming",
     "Refused",
+    "Forward",
+    "ForwardAnswer",
+    "ReadIndex",
+    "ReadIndexAnswer",
     "Fragment",
     "Acknowledgement",
 ];

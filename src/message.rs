@@ -269,7 +269,7 @@ pub struct ForwardAnswer {
     pub incarnation: Incarnation,
     /// The end of the numbers of the last Forward that was taken in.
     pub taken: u64,
-    /// The slot that the next batch will get, about.
+    /// The slot that the leader gives out next.
     pub next: Slot,
     /// What the leader knows to be chosen.
     pub announcement: Announcement,

@@ -57,7 +57,7 @@ impl Proposer {
         taken.keep(numbers, forward);
         while !full && let Some((numbers, forward)) = taken.next() {
             // One that comes too late does not hold up what follows.
-            if first.plus(self.queue.len() as u64) < forward.limit {
+            if first.plus(self.queue.slots_before_forwarded()) < forward.limit {
                 taken.end = numbers.end;
                 self.queue.push_forwarded(forward.batch, forward.limit);
             }
@@ -74,7 +74,7 @@ impl Proposer {
     ) -> Option<ForwardAnswer> {
         let Phase::Leading(leading) = &self.phase else { return None };
         let Taken { incarnation, end: taken, .. } = *leading.taken.get(&of)?;
-        let next = leading.next.max(announcement.chosen).plus(self.queue.len() as u64);
+        let next = leading.next.max(announcement.chosen);
         let (ballot, announcement) = (leading.phase_one.ballot(), announcement.clone());
         Some(ForwardAnswer { ballot, incarnation, taken, next, announcement })
     }

@@ -66,9 +66,11 @@ impl Queue {
         self.forwarded_bytes
     }
 
-    /// How many batches wait.
-    pub(super) fn len(&self) -> usize {
-        self.own.len() + self.forwarded.len()
+    /// How many slots come before that of one more forwarded batch, at the most: both kinds take
+    /// turns.
+    pub(super) fn slots_before_forwarded(&self) -> u64 {
+        let forwarded = self.forwarded.len();
+        (forwarded + self.own.len().min(forwarded + 1)) as u64
     }
 
     /// The next batch of this replica's commands.

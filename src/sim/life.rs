@@ -60,7 +60,9 @@ impl Driver {
                 Some(Fate::NotLeader { .. } | Fate::Superseded) | None => None,
             };
             let newest = proposed.iter().copied().filter_map(chosen_at).max();
-            if newest.is_some_and(|slot| self.all_applied(slot.next())) {
+            // A leader whose log was hurt before the repair may have stopped since.
+            let led = self.cluster.leader().is_some();
+            if led && newest.is_some_and(|slot| self.all_applied(slot.next())) {
                 self.prove_rest()?;
                 return self.prove_neighbour();
             }
@@ -87,8 +89,17 @@ impl Driver {
     /// After a while of rest all state machines are equal, and every command has its fate.
     fn prove_rest(&mut self) -> Result<(), Broken> {
         let timeout = self.cluster.election_timeout_micros();
-        let led = self.cluster.leading;
-        self.run_for(REST_ROUNDS * timeout)?;
+        let mut led = self.cluster.leading;
+        // What a disk did before the repair may show only now, when its log is written to: then the
+        // replica starts again, once, and the rest begins anew.
+        for _ in 0..=self.starts.len() {
+            let failed = self.cluster.marks.logs_failed();
+            led = self.cluster.leading;
+            self.run_for(REST_ROUNDS * timeout)?;
+            if self.cluster.marks.logs_failed() == failed {
+                break;
+            }
+        }
         self.econ_at_rest()?;
         if self.cluster.leading > led {
             return broken("LIVE", format!("{} elections at rest", self.cluster.leading - led));

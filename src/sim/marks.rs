@@ -128,3 +128,10 @@ counts! {
         rolled_back_refused,
     }
 }
+
+impl Marks {
+    /// How often a log failed, and its replica stopped.
+    pub(crate) fn logs_failed(&self) -> u64 {
+        self.poisoned_logs + self.full_disks + self.failed_calls
+    }
+}

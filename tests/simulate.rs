@@ -6,6 +6,8 @@
 
 #[path = "../examples/simulate/clock.rs"]
 mod clock;
+#[path = "../examples/command_line/mod.rs"]
+mod command_line;
 #[path = "../examples/simulate/draw/mod.rs"]
 mod draw;
 #[path = "../examples/simulate/failure.rs"]

@@ -14,6 +14,8 @@
 //! - `json.rs`: everything as JSON.
 
 mod columns;
+#[path = "../command_line/mod.rs"]
+mod command_line;
 mod json;
 mod options;
 mod table;
@@ -22,12 +24,14 @@ mod verdict;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use options::Options;
 use synod::wal::inspect::inspect;
 
 fn main() -> ExitCode {
-    let options = match options::parse() {
+    let read = command_line::parse(std::env::args_os(), |mistake| eprintln!("{mistake}"));
+    let options: Options = match read {
         Ok(options) => options,
-        Err(code) => return code,
+        Err(code) => return ExitCode::from(code),
     };
     let seen = match inspect(&options.directory) {
         Ok(seen) => seen,

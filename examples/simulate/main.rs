@@ -19,6 +19,8 @@
 //! - `options.rs`, `progress.rs`, `clock.rs`: the rest.
 
 mod clock;
+#[path = "../command_line/mod.rs"]
+mod command_line;
 mod draw;
 mod failure;
 mod options;

@@ -1,4 +1,4 @@
-//! What the command line can say, and how a mistake on it is told: one line, exit code 2.
+//! What the command line can say, and which of it makes no sense together.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use synod::sim::{Hardship, Reduction, Swarm};
 
+use crate::command_line;
 use crate::draw::Choice;
 use crate::profile::{self, Profile};
 use crate::progress;
@@ -156,26 +157,10 @@ fn profile_named(name: &str) -> Result<Profile, String> {
 /// Reads the arguments; for `--help`, or for a mistake, prints what there is to say and returns the
 /// exit code.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Options, u8> {
-    let options = Options::try_parse_from(args).map_err(|error| {
-        if error.use_stderr() {
-            progress::tell(&one_line(&error.to_string()));
-            2
-        } else {
-            // Help was asked for. If it cannot be printed, nobody is there to be told.
-            let _ = error.print();
-            0
-        }
-    })?;
+    let options: Options = command_line::parse(args, progress::tell)?;
     if options.to_ms.is_some_and(|to| options.from_ms.is_some_and(|from| from > to)) {
         progress::tell("error: --from-ms is after --to-ms");
         return Err(2);
     }
     Ok(options)
-}
-
-/// The first paragraph of clap's message, which says what is wrong, without the advice behind it.
-fn one_line(message: &str) -> String {
-    let first: Vec<&str> =
-        message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    first.join(" ")
 }

@@ -18,6 +18,8 @@
 
 mod clock;
 mod cluster;
+#[path = "../command_line/mod.rs"]
+mod command_line;
 mod feeder;
 mod input;
 mod options;
@@ -28,13 +30,14 @@ mod run;
 
 use std::process::ExitCode;
 
-use options::Part;
+use options::{Options, Part};
 use run::Failure;
 
 fn main() -> ExitCode {
-    let options = match options::parse() {
+    let read = command_line::parse(std::env::args_os(), report::tell);
+    let options: Options = match read {
         Ok(options) => options,
-        Err(code) => return code,
+        Err(code) => return ExitCode::from(code),
     };
     let result = match options.part {
         Some(Part::Replica(replica)) => replica::run(&replica),

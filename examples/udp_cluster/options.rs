@@ -1,12 +1,9 @@
-//! What the command line can say, and how a mistake on it is told: one line, exit code 2.
+//! What the command line can say.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::report;
 
 /// The most replicas that a cluster can have.
 const REPLICAS_MAX: u32 = 9;
@@ -75,26 +72,4 @@ pub(crate) struct ReplicaOptions {
     /// The directory of the replica's log.
     #[arg(long, value_name = "DIR")]
     pub(crate) log: PathBuf,
-}
-
-/// Reads the command line; for `--help`, or for a mistake, prints what there is to say and returns
-/// the exit code.
-pub(crate) fn parse() -> Result<Options, ExitCode> {
-    Options::try_parse().map_err(|error| {
-        if error.use_stderr() {
-            report::tell(&one_line(&error.to_string()));
-            ExitCode::from(2)
-        } else {
-            // Help was asked for. If it cannot be printed, nobody is there to be told.
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-    })
-}
-
-/// The first paragraph of clap's message, which says what is wrong, without the advice behind it.
-fn one_line(message: &str) -> String {
-    let first: Vec<&str> =
-        message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    first.join(" ")
 }

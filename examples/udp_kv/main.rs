@@ -19,6 +19,8 @@
 //! - `torture`: many faults for a cluster of these, and a judge.
 
 mod budget;
+#[path = "../command_line/mod.rs"]
+mod command_line;
 mod commands;
 mod connection;
 mod info;
@@ -35,7 +37,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use options::Part;
+use options::{Options, Part};
 
 /// Why the program ended.
 #[derive(Debug)]
@@ -63,9 +65,9 @@ pub(crate) fn tell(text: &str) {
 }
 
 fn main() -> ExitCode {
-    let options = match options::parse() {
+    let options: Options = match command_line::parse(std::env::args_os(), tell) {
         Ok(options) => options,
-        Err(code) => return code,
+        Err(code) => return ExitCode::from(code),
     };
     let result = match (options.part, options.server) {
         (Some(Part::Torture(options)), _) => return torture::run(&options),

@@ -1,9 +1,8 @@
-//! What the command line can say, and how a mistake on it is told: one line, exit code 2.
+//! What the command line can say.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -126,26 +125,4 @@ fn parse_peer(text: &str) -> Result<(ReplicaId, SocketAddr), String> {
     let (id, address) = text.split_once('=').ok_or("a peer is written ID=HOST:PORT")?;
     let id = id.parse().map_err(|_| format!("{id:?} is no number of a replica"))?;
     Ok((ReplicaId(id), resolve(address)?))
-}
-
-/// Reads the command line; for `--help`, or for a mistake, prints what there is to say and returns
-/// the exit code.
-pub(crate) fn parse() -> Result<Options, ExitCode> {
-    Options::try_parse().map_err(|error| {
-        if error.use_stderr() {
-            crate::tell(&one_line(&error.to_string()));
-            ExitCode::from(2)
-        } else {
-            // Help was asked for. If it cannot be printed, nobody is there to be told.
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-    })
-}
-
-/// The first paragraph of clap's message, which says what is wrong, without the advice behind it.
-fn one_line(message: &str) -> String {
-    let first: Vec<&str> =
-        message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    first.join(" ")
 }

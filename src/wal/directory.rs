@@ -217,19 +217,24 @@ fn default_access(_directory: &File) -> io::Result<FileAccess> {
     Ok(FileAccess::Pwrite)
 }
 
+/// The names of the files in a directory, in order.
+pub(super) fn names_in(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        // A name that is no text is none of ours.
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 impl Medium for Directory {
     fn place(&self) -> String {
         self.path.display().to_string()
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            // A name that is no text is none of ours.
-            names.extend(entry?.file_name().into_string());
-        }
-        names.sort_unstable();
-        Ok(names)
+        names_in(&self.path)
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn MediumFile>> {

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use crate::wal::directory::names_in;
 use crate::wal::medium::{Medium, MediumFile};
 
 /// The unit in which files are read.
@@ -40,13 +41,7 @@ impl Medium for ReadOnlyDirectory {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            // A name that is no text is none of ours.
-            names.extend(entry?.file_name().into_string());
-        }
-        names.sort_unstable();
-        Ok(names)
+        names_in(&self.path)
     }
 
     fn create(&self, _name: &str, _bytes: u64) -> io::Result<Box<dyn MediumFile>> {

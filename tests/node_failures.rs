@@ -18,7 +18,7 @@ use synod::membership::ReplicaId;
 use synod::node::channel::Network;
 use synod::node::{Handle, StopReason, TicketError};
 use synod::wal::{Fault, HeapMedium, Wal, WalError, WalOptions};
-use synod::{Applied, Node, StateMachine, Ticket, Transport};
+use synod::{Applied, Consistency, Node, StateMachine, Ticket, Transport};
 use trio::{Book, Cluster, Member, Recorder, cluster, config, eventually, numbered};
 
 /// Starts the only replica of a cluster and waits until it leads.
@@ -108,6 +108,35 @@ fn start_watched(member: &Member) -> (Sender<()>, Arc<AtomicBool>, Handle<Gated>
     let begun = Arc::new(AtomicBool::new(false));
     let machine = Gated { gate, begun: Arc::clone(&begun) };
     (sender, begun, start_alone(member, machine))
+}
+
+#[test]
+fn reads_that_a_slow_machine_does_not_serve_are_refused_when_they_are_too_many() {
+    for consistency in [Consistency::Local, Consistency::Linearizable] {
+        let member = Member::new(1);
+        let (gate, begun, node) = start_watched(&member);
+        let command = node.propose(b"x");
+        eventually("it hangs in the command", || begun.load(Ordering::SeqCst).then_some(()));
+        let (mut waiting, mut served) = (Vec::new(), 0);
+        let refused = loop {
+            let read = node.read(consistency, |_| ());
+            if read.is_done() {
+                break read.wait().unwrap_err();
+            }
+            waiting.push(read);
+            assert!(waiting.len() <= 100_000, "any number of reads may wait");
+        };
+        assert!(matches!(refused, TicketError::Full), "{refused}");
+        gate.send(()).unwrap();
+        assert!(command.wait().is_ok());
+        for read in waiting {
+            read.wait().unwrap();
+            served += 1;
+        }
+        assert!(served > 1000, "{served}");
+        // All room has come back.
+        eventually("one more is served", || node.read(consistency, |_| ()).wait().ok());
+    }
 }
 
 #[test]

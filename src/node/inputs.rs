@@ -1,5 +1,6 @@
 //! What comes in: commands and frames, in bounded queues until somebody turns the core.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::StopReason;
 use super::queue::Budget;
-use super::read::Reading;
+use super::read::{READS_MAX, Reading};
 use super::status::{Tallies, reason_of};
 use super::ticket::{Applied, Settler, Ticket, TicketError};
 use super::turn::{Core, Shared};
@@ -21,8 +22,6 @@ use crate::wire::{self, Body, FrameError};
 
 /// How many commands may wait to be taken in.
 const PROPOSALS_MAX: usize = 16_384;
-/// How many reads may.
-const READS_MAX: usize = 16_384;
 /// How many frames may wait to be taken in, and their bytes.
 const INBOX_FRAMES: usize = 4096;
 const INBOX_BYTES: usize = 16 << 20;
@@ -54,6 +53,8 @@ pub(super) struct Inputs<M: StateMachine> {
     proposal_bytes: Budget,
     command_bytes: usize,
     pub(super) reads: (Sender<Reading<M>>, Receiver<Reading<M>>),
+    /// How many reads may be under way.
+    pub(super) reads_room: Arc<Budget>,
     inbox: (Sender<Inbound>, Receiver<Inbound>),
     inbox_bytes: Budget,
 }
@@ -66,6 +67,7 @@ impl<M: StateMachine> Inputs<M> {
             proposal_bytes: Budget::new(queue_bytes),
             command_bytes,
             reads: crossbeam_channel::bounded(READS_MAX),
+            reads_room: Arc::new(Budget::new(READS_MAX)),
             inbox: crossbeam_channel::bounded(INBOX_FRAMES),
             inbox_bytes: Budget::new(INBOX_BYTES),
         }

@@ -2,17 +2,19 @@
 
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::vec;
 
 use super::panic_message;
+use super::queue::Budget;
 use super::ticket::{Ticket, TicketError};
 use super::turn::{Core, Shared, Work};
 use crate::machine::StateMachine;
 use crate::replica::Consistency;
 use crate::time::Instant;
 
-/// How much may wait for the state machine before it takes no more local reads.
-const WORK_MAX: usize = 65_536;
+/// How many reads may be under way in a node, from the call until they have run.
+pub(super) const READS_MAX: usize = 65_536;
 
 /// What reads the state machine, or hears why it cannot, and settles its ticket.
 pub(super) type Reading<M> = Box<dyn FnOnce(Result<&M, TicketError>) + Send>;
@@ -24,6 +26,12 @@ impl<M: StateMachine> Shared<M> {
         consistency: Consistency,
         read: impl FnOnce(&M) -> T + Send + 'static,
     ) -> Ticket<T> {
+        if let Some(reason) = self.stopped() {
+            return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
+        }
+        let Some(room) = Room::take(&self.inputs.reads_room) else {
+            return Ticket::refused(TicketError::Full);
+        };
         let (ticket, settler) = Ticket::of_read();
         let reading: Reading<M> = Box::new(move |machine| {
             let result = machine.and_then(|machine| {
@@ -32,39 +40,23 @@ impl<M: StateMachine> Shared<M> {
                 let message = |panic: Box<dyn core::any::Any + Send>| panic_message(panic.as_ref());
                 ran.map_err(|panic| TicketError::ReadPanicked { message: message(panic) })
             });
+            drop(room);
             settler.settle(result);
         });
         match consistency {
-            Consistency::Linearizable => self.read_linearizable(reading),
-            Consistency::Local => self.read_local(reading),
+            Consistency::Linearizable => {
+                if let Err(full) = self.inputs.reads.0.try_send(reading) {
+                    full.into_inner()(Err(TicketError::Full));
+                }
+                self.poke();
+            }
+            // A queue that is closed drops it: its ticket says that the node has stopped.
+            Consistency::Local => match self.work.push(Work::Read(vec![reading])) {
+                Ok(()) => self.work.wake(),
+                Err(closed) => drop(closed),
+            },
         }
         ticket
-    }
-
-    fn read_linearizable(&self, reading: Reading<M>) {
-        if let Some(reason) = self.stopped() {
-            return reading(Err(TicketError::Stopped { reason: reason.clone() }));
-        }
-        if let Err(full) = self.inputs.reads.0.try_send(reading) {
-            full.into_inner()(Err(TicketError::Full));
-        }
-        self.poke();
-    }
-
-    fn read_local(&self, reading: Reading<M>) {
-        if self.work.len() >= WORK_MAX {
-            return reading(Err(TicketError::Full));
-        }
-        match self.work.push(Work::Read(vec![reading])) {
-            Ok(()) => self.work.wake(),
-            Err(Work::Read(readings)) => {
-                for reading in readings {
-                    let reason = self.stopped().cloned().unwrap_or(super::StopReason::Asked);
-                    reading(Err(TicketError::Stopped { reason }));
-                }
-            }
-            Err(Work::Entry { .. } | Work::FromLog { .. }) => {}
-        }
     }
 
     /// Gives the replica the reads that wait.
@@ -79,5 +71,21 @@ impl<M: StateMachine> Shared<M> {
                 }
             }
         }
+    }
+}
+
+/// One read's share of what may be under way. It comes back when this is dropped, whether the read
+/// has run or not.
+struct Room(Arc<Budget>);
+
+impl Room {
+    fn take(of: &Arc<Budget>) -> Option<Self> {
+        of.take(1).then(|| Self(Arc::clone(of)))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.give(1);
     }
 }

@@ -150,13 +150,16 @@ impl Replica {
     /// Tells those whose commands are chosen, and who have no Accept to hear it by.
     pub(super) fn tell_next(&mut self) -> bool {
         let owed = core::mem::take(&mut self.owed);
+        if owed.is_empty() {
+            return false;
+        }
         let announcement = self.learner.announcement();
         for to in owed.iter() {
             if let Some(answer) = self.proposer.forward_answer(to, &announcement) {
                 self.out.send_one(to, answer);
             }
         }
-        !owed.is_empty()
+        true
     }
 
     /// Hears that the entry is chosen: notes who waits to hear it of this leader.

@@ -229,7 +229,9 @@ impl Connection {
 
     /// What follows gets the whole time again.
     fn renew_deadline(&mut self) {
-        self.deadline = Instant::now() + self.shared.client_timeout;
+        // A reply needs some time for its way.
+        let client_timeout = self.shared.client_timeout;
+        self.deadline = Instant::now() + client_timeout - client_timeout / 20;
     }
 
     /// Whether too little time is left to begin anything: commands before have used it up.

@@ -67,10 +67,11 @@ fn commands_and_replies_are_those_of_the_protocol() {
             assert_eq!(parse(&text.as_bytes()[..cut]), Ok(None), "{text} cut at {cut}");
         }
     }
-    for text in ["\r\n", "x\r\n", ":1x\r\n", "$-2\r\n", "$99999999\r\n", "$1\r\nabc\r\n", "*1\r\n"]
-    {
+    for text in ["\r\n", "x\r\n", ":1x\r\n", "$-2\r\n", "*1\r\n:1\r\n"] {
         assert_eq!(parse(text.as_bytes()), Err(Malformed), "{text:?}");
     }
+    let endless = [&b"$99999999\r\n"[..], &[b'x'; 1 << 20]].concat();
+    assert_eq!(parse(&endless), Err(Malformed), "it is longer than what is asked for");
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use redis_protocol::resp2::decode::decode;
+use redis_protocol::resp2::types::OwnedFrame;
+
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -34,32 +37,19 @@ pub(crate) fn encode(words: &[&str], bytes: &mut Vec<u8>) {
 
 /// The reply that the bytes begin with, and its length; nothing if it is not all there.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
-    let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else {
+    let Some((frame, length)) = decode(bytes).map_err(|_| Malformed)? else {
         return if bytes.len() > REPLY_BYTES_MAX { Err(Malformed) } else { Ok(None) };
     };
-    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| Malformed)?;
-    let (kind, rest) = line.split_at_checked(1).ok_or(Malformed)?;
-    let number = || rest.parse::<i64>().map_err(|_| Malformed);
-    let reply = match kind {
-        "+" => Reply::Simple(rest.to_owned()),
-        "-" => Reply::Error(rest.to_owned()),
-        ":" => Reply::Integer(number()?),
-        "$" if number()? == -1 => Reply::Bulk(None),
-        "$" => {
-            let length = usize::try_from(number()?).map_err(|_| Malformed)?;
-            if length > REPLY_BYTES_MAX {
-                return Err(Malformed);
-            }
-            let (from, to) = (end + 2, end + 2 + length);
-            let Some(after) = bytes.get(to..to + 2) else { return Ok(None) };
-            if after != b"\r\n" {
-                return Err(Malformed);
-            }
-            return Ok(Some((Reply::Bulk(Some(bytes[from..to].to_vec())), to + 2)));
-        }
-        _ => return Err(Malformed),
+    let text = |bytes| String::from_utf8(bytes).map_err(|_| Malformed);
+    let reply = match frame {
+        OwnedFrame::SimpleString(bytes) => Reply::Simple(text(bytes)?),
+        OwnedFrame::Error(text) => Reply::Error(text),
+        OwnedFrame::Integer(number) => Reply::Integer(number),
+        OwnedFrame::BulkString(bytes) => Reply::Bulk(Some(bytes)),
+        OwnedFrame::Null => Reply::Bulk(None),
+        OwnedFrame::Array(_) => return Err(Malformed),
     };
-    Ok(Some((reply, end + 2)))
+    Ok(Some((reply, length)))
 }
 
 /// A connection to a server.

@@ -261,7 +261,7 @@ impl fmt::Display for Cause {
                 write!(f, "nobody leads, and {needs} more must agree that this replica tries")
             }
             Self::Preparing { ballot, needs } => {
-                write!(f, "ballot {ballot} needs {needs} more Promise{}", plural(*needs))
+                write!(f, "ballot {ballot} needs {needs} more Promise{}", plural(*needs == 1))
             }
             Self::Accepting { slot, needs, own_disk } => {
                 write!(f, "slot {} needs {needs} more Accepted", slot.0)?;
@@ -275,14 +275,18 @@ impl fmt::Display for Cause {
             ),
             Self::Disk { bytes } => write!(f, "{bytes} bytes wait for its own disk"),
             Self::Confirming { reads } => {
-                write!(f, "{reads} read{} wait for a quorum to confirm who leads", plural(*reads))
+                write!(
+                    f,
+                    "{reads} read{} wait for a quorum to confirm who leads",
+                    plural(*reads == 1)
+                )
             }
             Self::Leader { ballot, waiting: (runs, reads) } => write!(
                 f,
                 "{runs} run{} of commands and {reads} read{} wait for replica {}, which leads at \
                  {ballot}",
-                plural(*runs),
-                plural(*reads),
+                plural(*runs == 1),
+                plural(*reads == 1),
                 ballot.replica
             ),
             Self::Learning { slot, chosen } => write!(
@@ -291,26 +295,12 @@ impl fmt::Display for Cause {
                 slot.0, chosen.0
             ),
             Self::Machine { slots } => {
-                write!(f, "the state machine has to apply {slots} slot{}", plural(*slots))
+                write!(f, "the state machine has to apply {slots} slot{}", plural(*slots == 1))
             }
         }
     }
 }
 
-fn plural(count: impl Into<Count>) -> &'static str {
-    if count.into().0 == 1 { "" } else { "s" }
-}
-
-struct Count(u64);
-
-impl From<u64> for Count {
-    fn from(count: u64) -> Self {
-        Self(count)
-    }
-}
-
-impl From<usize> for Count {
-    fn from(count: usize) -> Self {
-        Self(count as u64)
-    }
+fn plural(is_one: bool) -> &'static str {
+    if is_one { "" } else { "s" }
 }

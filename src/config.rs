@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::entry::{COMMAND_OVERHEAD_BYTES, ENTRY_BYTES_MAX};
 use crate::membership::{MEMBERS_MAX, ReplicaId};
+use crate::quorum::{QuorumError, QuorumSystem, Quorums};
 use crate::slot::ALPHA;
 
 /// The settings of a replica. [`Config::new`] gives defaults that fit a local network.
@@ -15,6 +16,9 @@ pub struct Config {
     /// The members that form the cluster, this replica among them. Once it is formed, the durable
     /// list counts, and this one must name the same replicas.
     pub members: Vec<ReplicaId>,
+    /// Which sets of the members decide. Every member must be given the same: it is kept with the
+    /// list of members when the cluster forms, and counts from then on. Default: every majority.
+    pub quorums: QuorumSystem,
     /// Seeds the jitter of election timeouts, together with the replica's name. Default 0.
     pub seed: u64,
     /// How often a leader shows that it lives. Default 20 ms.
@@ -60,6 +64,12 @@ pub enum ConfigError {
     /// The members differ from those that the log was formed with.
     #[error("the members differ from those that the log was formed with")]
     OtherMembers,
+    /// The quorums do not fit the members, or some prepare quorum misses some accept quorum.
+    #[error("quorums: {0}")]
+    Quorums(#[from] QuorumError),
+    /// The quorums differ from those that the log was formed with.
+    #[error("the quorums differ from those that the log was formed with")]
+    OtherQuorums,
     /// What the log gave back contradicts itself.
     #[error("what the log gave back contradicts itself: {0}")]
     Recovered(&'static str),
@@ -83,6 +93,7 @@ impl Config {
     pub fn new(members: impl IntoIterator<Item = ReplicaId>) -> Self {
         Self {
             members: members.into_iter().collect(),
+            quorums: QuorumSystem::Majority,
             seed: 0,
             heartbeat: Duration::from_millis(20),
             election_timeout: Duration::from_millis(120),
@@ -113,6 +124,7 @@ impl Config {
         if !members.contains(&replica) {
             return Err(ConfigError::NotMember { replica });
         }
+        Quorums::new(&self.quorums, &members)?;
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let entry = ENTRY_BYTES_MAX as u64;
         let heartbeat = micros(self.heartbeat);

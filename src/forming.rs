@@ -13,6 +13,7 @@ use crate::membership::{DiskId, Member, Membership, Peer, ReplicaId, Replicas};
 use crate::message::Forming as Told;
 use crate::outbox::Outbox;
 use crate::output::{Event, HaltReason};
+use crate::quorum::Quorums;
 use crate::record::{Record, Recovered};
 
 /// A replica's way into its cluster.
@@ -23,8 +24,10 @@ pub(crate) struct Forming {
     names: Vec<ReplicaId>,
     /// The disks heard of before the list was made.
     disks: BTreeMap<ReplicaId, DiskId>,
-    /// The list of members, once it was made durable; ordered by name.
-    list: Vec<Member>,
+    /// Their quorums, from the settings.
+    quorums: Quorums,
+    /// The list of members, once it was made durable.
+    list: Option<Membership>,
     /// Who has told the same list.
     agreed: BTreeSet<ReplicaId>,
     formed: bool,
@@ -33,17 +36,16 @@ pub(crate) struct Forming {
 impl Forming {
     /// Takes up what the log remembers.
     #[must_use]
-    pub(crate) fn new(names: &[ReplicaId], recovered: &Recovered) -> Self {
+    pub(crate) fn new(names: &[ReplicaId], quorums: Quorums, recovered: &Recovered) -> Self {
         let me = Member { replica: recovered.me.replica, disk: recovered.me.disk };
         let mut names = names.to_vec();
         names.sort_unstable();
-        let mut list = recovered.members.clone();
-        list.sort_unstable();
         Self {
             me,
             names,
             disks: BTreeMap::from([(me.replica, me.disk)]),
-            list,
+            quorums,
+            list: recovered.members.clone(),
             agreed: BTreeSet::new(),
             formed: recovered.formed,
         }
@@ -52,7 +54,7 @@ impl Forming {
     /// The Membership of a formed replica.
     #[must_use]
     pub(crate) fn membership(&self) -> Option<Membership> {
-        if self.formed { Membership::new(self.list.clone()).ok() } else { None }
+        self.list.clone().filter(|_| self.formed)
     }
 
     /// Goes on as far as what was heard allows. True if the replica is formed by that.
@@ -60,14 +62,18 @@ impl Forming {
         if self.formed {
             return false;
         }
-        if self.list.is_empty() && self.disks.len() == self.names.len() {
+        if self.list.is_none() && self.disks.len() == self.names.len() {
             let member =
                 |(replica, disk): (&ReplicaId, &DiskId)| Member { replica: *replica, disk: *disk };
-            self.list = self.disks.iter().map(member).collect();
-            out.persist(Record::Members { members: self.list.clone() });
-            self.send_list(self.others(), out);
+            let members = self.disks.iter().map(member).collect();
+            // The settings were checked: the quorums were made for these names, each named once.
+            if let Ok(members) = Membership::with_quorums(members, self.quorums) {
+                self.list = Some(members.clone());
+                out.persist(Record::Members { members });
+                self.send_list(self.others(), out);
+            }
         }
-        if !self.list.is_empty() {
+        if self.list.is_some() {
             self.agreed.insert(self.me.replica);
         }
         if self.agreed.len() < self.names.len() {
@@ -75,7 +81,7 @@ impl Forming {
         }
         self.formed = true;
         out.persist(Record::Formed);
-        out.event(Event::Formed { members: self.list.len() });
+        out.event(Event::Formed { members: self.names.len() });
         true
     }
 
@@ -100,36 +106,44 @@ impl Forming {
             }
             return Ok(());
         }
-        if !told.members.is_empty() {
-            self.compare(peer, told)?;
-        } else if self.list.is_empty() {
+        if let Some(theirs) = &told.members {
+            self.compare(peer, theirs, told.formed)?;
+        } else if self.list.is_none() {
             self.disks.insert(peer, from.disk);
         }
         Ok(())
     }
 
-    fn compare(&mut self, peer: ReplicaId, told: &Told) -> Result<(), HaltReason> {
-        let mut theirs = told.members.clone();
-        theirs.sort_unstable();
-        let mine = theirs.iter().find(|member| member.replica == self.me.replica);
+    fn compare(
+        &mut self,
+        peer: ReplicaId,
+        theirs: &Membership,
+        formed: bool,
+    ) -> Result<(), HaltReason> {
+        let mine = theirs.member(self.me.replica);
         if let Some(other) = mine.filter(|member| member.disk != self.me.disk) {
             return Err(HaltReason::OtherDisk { peer, formed_with: other.disk });
         }
-        let names_agree = theirs.iter().map(|member| member.replica).eq(self.names.iter().copied());
-        if !names_agree || (!self.list.is_empty() && self.list != theirs) {
-            return Err(HaltReason::ConflictingMembers { peer, ours: self.list.clone(), theirs });
+        let agrees = match &self.list {
+            Some(ours) => ours == theirs,
+            None => theirs.names(&self.names) && *theirs.quorums() == self.quorums,
+        };
+        if !agrees {
+            let (ours, theirs) = (self.list.clone(), theirs.clone());
+            return Err(HaltReason::ConflictingMembers { peer, ours, theirs });
         }
-        if self.list.is_empty() && told.formed {
+        if self.list.is_none() && formed {
             // Nobody is formed before this disk has told the list: it had it, and has lost it.
             return Err(HaltReason::ListLost { peer });
         }
-        if self.list.is_empty() {
+        if self.list.is_none() {
             // It lists our disk, so it heard us; whom it heard besides, we now hear of too.
-            self.disks.extend(theirs.iter().map(|member| (member.replica, member.disk)));
+            let members = theirs.members().iter();
+            self.disks.extend(members.map(|member| (member.replica, member.disk)));
             return Ok(());
         }
         self.agreed.insert(peer);
-        if told.formed {
+        if formed {
             // A member is formed only when every member has made this list durable.
             self.agreed.extend(self.names.iter().copied());
         }

@@ -1,13 +1,14 @@
 //! Who takes part: names of replicas, disks and clusters, the Membership, and small sets of
 //! replicas.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::quorum::{Quorums, Tally};
+use crate::quorum::{QuorumError, QuorumSystem, Quorums, Tally};
 
 /// The most members a cluster can have.
 pub const MEMBERS_MAX: usize = 9;
@@ -156,6 +157,9 @@ pub enum MembershipError {
         /// The replica.
         replica: ReplicaId,
     },
+    /// The quorums are those of another number of members, or cannot be.
+    #[error("quorums: {0}")]
+    Quorums(#[from] QuorumError),
     /// A cluster name is empty, too long, or holds a zero byte.
     #[error("a cluster's name has 1 to 16 bytes and no zero byte, not {bytes} bytes")]
     ClusterName {
@@ -164,11 +168,13 @@ pub enum MembershipError {
     },
 }
 
-/// The members that decide a slot, and which sets of them are quorums.
+/// The members that decide a slot, and which sets of them are quorums. One list: it is made
+/// durable, told and compared whole, and cannot be built wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     members: Vec<Member>,
-    quorums: Quorums,
+    /// Elsewhere: messages and errors carry a Membership, and are moved about.
+    quorums: Box<Quorums>,
 }
 
 impl Membership {
@@ -176,7 +182,23 @@ impl Membership {
     ///
     /// # Errors
     /// If there are none, more than [`MEMBERS_MAX`], or one is named twice.
-    pub fn new(mut members: Vec<Member>) -> Result<Self, MembershipError> {
+    pub fn new(members: Vec<Member>) -> Result<Self, MembershipError> {
+        let names: Vec<ReplicaId> = members.iter().map(|member| member.replica).collect();
+        if names.is_empty() || names.len() > MEMBERS_MAX {
+            return Err(MembershipError::Size { members: names.len() });
+        }
+        Self::with_quorums(members, Quorums::new(&QuorumSystem::Majority, &names)?)
+    }
+
+    /// The Membership of these members, with the quorums that were made for them.
+    ///
+    /// # Errors
+    /// If there are none, more than [`MEMBERS_MAX`], one is named twice, or the quorums are those
+    /// of another number of members.
+    pub fn with_quorums(
+        mut members: Vec<Member>,
+        quorums: Quorums,
+    ) -> Result<Self, MembershipError> {
         members.sort_unstable();
         if members.is_empty() || members.len() > MEMBERS_MAX {
             return Err(MembershipError::Size { members: members.len() });
@@ -184,8 +206,23 @@ impl Membership {
         if let Some(pair) = members.windows(2).find(|pair| pair[0].replica == pair[1].replica) {
             return Err(MembershipError::Twice { replica: pair[0].replica });
         }
-        let quorums = Quorums::majority(members.len());
-        Ok(Self { members, quorums })
+        if quorums.members() != members.len() {
+            return Err(QuorumError::Size { members: quorums.members() }.into());
+        }
+        Ok(Self { members, quorums: Box::new(quorums) })
+    }
+
+    /// Which sets of members are quorums.
+    #[must_use]
+    pub fn quorums(&self) -> &Quorums {
+        &self.quorums
+    }
+
+    /// Whether these, and nobody else, are the members.
+    #[must_use]
+    pub fn names(&self, replicas: &[ReplicaId]) -> bool {
+        self.members.len() == replicas.len()
+            && self.members.iter().all(|member| replicas.contains(&member.replica))
     }
 
     /// The members, ordered by their names.
@@ -251,6 +288,49 @@ impl VoteSet {
     pub fn insert(&mut self, index: usize) {
         assert!(index < MEMBERS_MAX, "a Membership has at most {MEMBERS_MAX} places, not {index}");
         self.0 |= 1 << index;
+    }
+
+    /// The votes of the first so many places.
+    #[must_use]
+    pub(crate) fn all(members: usize) -> Self {
+        assert!(members <= MEMBERS_MAX, "a Membership has at most {MEMBERS_MAX} places");
+        Self((1 << members) - 1)
+    }
+
+    /// Every set of votes of the first so many places.
+    pub(crate) fn subsets(members: usize) -> impl Iterator<Item = Self> {
+        (0..=Self::all(members).0).map(Self)
+    }
+
+    /// The votes as a number, below 2^[`MEMBERS_MAX`].
+    #[must_use]
+    pub(crate) fn bits(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// With the vote of this place.
+    #[must_use]
+    pub(crate) fn with(mut self, index: usize) -> Self {
+        self.insert(index);
+        self
+    }
+
+    /// Without the vote of this place.
+    #[must_use]
+    pub(crate) fn without(self, index: usize) -> Self {
+        self.minus(Self::EMPTY.with(index))
+    }
+
+    /// Without those votes.
+    #[must_use]
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Those of so many places that are not here.
+    #[must_use]
+    pub(crate) fn others(self, members: usize) -> Self {
+        Self::all(members).minus(self)
     }
 
     /// Whether the member with this place has voted.

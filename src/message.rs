@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
 use crate::entry::{Batch, Entry};
-use crate::membership::{Incarnation, Member};
+use crate::membership::{Incarnation, Membership};
 use crate::slot::{Run, Slot, Slots};
 
 /// What an acceptor stands by. As far as it was ever voted, neither part falls, restarts included.
@@ -221,8 +221,8 @@ pub struct Chosen {
 /// How a new cluster forms: a sign of life that shows the sender's DiskId, then the durable list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forming {
-    /// The list of members that the sender has made durable; empty as long as it has none.
-    pub members: Vec<Member>,
+    /// The list of members that the sender has made durable, with their quorums.
+    pub members: Option<Membership>,
     /// Whether the sender is formed: every member told it this same list.
     pub formed: bool,
 }

@@ -255,7 +255,7 @@ fn record_bytes(record: &Record) -> usize {
     FIXED
         + match record {
             Record::Accepted { entry, .. } | Record::Chosen { entry, .. } => entry.len(),
-            Record::Members { members } => members.len() * 20,
+            Record::Members { members } => members.members().len() * 20 + 128,
             Record::Promised { .. } | Record::Formed => 0,
         }
 }

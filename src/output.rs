@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{DiskId, Incarnation, Member, ReplicaId, Replicas};
+use crate::membership::{DiskId, Incarnation, Membership, ReplicaId, Replicas};
 use crate::message::Message;
 use crate::record::{Lsn, Record};
 use crate::slot::{Slot, Slots};
@@ -238,15 +238,16 @@ pub enum IgnoreReason {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HaltReason {
-    /// Two lists of members met while the cluster formed: a disk was wiped meanwhile. Nothing was
-    /// voted; make every directory anew.
+    /// Two lists of members met while the cluster formed: a disk was wiped meanwhile, or the
+    /// settings name other members or other quorums. Nothing was voted; make every directory anew,
+    /// with the same settings.
     ConflictingMembers {
         /// Who told the other list.
         peer: ReplicaId,
-        /// The list that is durable here.
-        ours: alloc::vec::Vec<Member>,
+        /// The list that is durable here, if there is one.
+        ours: Option<Membership>,
         /// The list that was told.
-        theirs: alloc::vec::Vec<Member>,
+        theirs: Membership,
     },
     /// The cluster was formed with another disk of this replica: the directory was wiped, or is
     /// another's. It must not vote under the promises of the old one.
@@ -281,8 +282,8 @@ impl fmt::Display for HaltReason {
         match self {
             Self::ConflictingMembers { peer, .. } => write!(
                 f,
-                "replica {peer} tells another list of members: was a disk wiped while the cluster \
-                 formed? make every directory anew"
+                "replica {peer} tells another list of members or other quorums: was a disk wiped \
+                 while the cluster formed, or do the settings differ? make every directory anew"
             ),
             Self::OtherDisk { peer, formed_with } => write!(
                 f,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId};
+use crate::membership::{ClusterId, DiskId, Incarnation, Membership, Peer, ReplicaId};
 use crate::replay::Replay;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
@@ -63,8 +63,8 @@ pub enum Record {
     },
     /// The list of members that a forming replica made. Written once, never replaced.
     Members {
-        /// The members.
-        members: Vec<Member>,
+        /// The members, and their quorums.
+        members: Membership,
     },
     /// Every member told the same list: the replica may promise and accept.
     Formed,
@@ -77,8 +77,8 @@ pub struct Recovered {
     pub cluster: ClusterId,
     /// The replica, its disk, and the incarnation that begins with this start.
     pub me: Peer,
-    /// The first Membership's list; empty as long as none was made durable.
-    pub members: Vec<Member>,
+    /// The first Membership; none as long as none was made durable.
+    pub members: Option<Membership>,
     /// Whether the replica is formed.
     pub formed: bool,
     /// The highest ballot promised (invariant I1).
@@ -132,8 +132,9 @@ impl Recovered {
         if !self.holes.iter().all(|hole| hole.end <= self.chosen) {
             return Err("a hole lies above the chosen mark");
         }
-        let me = Member { replica: self.me.replica, disk: self.me.disk };
-        if (self.formed || !self.members.is_empty()) && !self.members.contains(&me) {
+        let mine = self.members.as_ref().map(|members| members.member(self.me.replica));
+        let listed = mine.map(|mine| mine.is_some_and(|member| member.disk == self.me.disk));
+        if listed == Some(false) || (listed.is_none() && self.formed) {
             return Err("the list of members lacks this replica on this disk");
         }
         Ok(())

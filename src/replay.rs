@@ -8,14 +8,14 @@ use alloc::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{ClusterId, Member, Peer};
+use crate::membership::{ClusterId, Membership, Peer};
 use crate::record::{Lsn, Record, Recovered};
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// The fold so far. Holds the entries of open slots only: at most [`ALPHA`] of them.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
-    members: Vec<Member>,
+    members: Option<Membership>,
     formed: bool,
     promised: Ballot,
     chosen: Slot,
@@ -57,7 +57,7 @@ impl Replay {
                     self.learned.entry(slot).or_insert((ballot, entry));
                 }
             }
-            Record::Members { members } => self.members = members,
+            Record::Members { members } => self.members = Some(members),
             Record::Formed => self.formed = true,
         }
         self.raise_chosen(chosen);
@@ -164,10 +164,10 @@ impl Replay {
         self.formed
     }
 
-    /// The list of members so far; empty if there was none.
+    /// The list of members, if there was one so far.
     #[must_use]
-    pub fn members(&self) -> &[Member] {
-        &self.members
+    pub fn members(&self) -> Option<&Membership> {
+        self.members.as_ref()
     }
 
     /// What the replica is given at its start.

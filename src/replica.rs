@@ -27,6 +27,7 @@ use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
 use crate::patience::Patience;
 use crate::proposer::{Limits, Proposer};
+use crate::quorum::Quorums;
 use crate::reads::{Indexes, Reads};
 use crate::record::{Lsn, Recovered};
 use crate::slot::{ALPHA, Slot};
@@ -107,19 +108,22 @@ impl Replica {
         let me = recovered.me;
         config.check(me.replica)?;
         recovered.check().map_err(ConfigError::Recovered)?;
-        let same = |member: &crate::membership::Member| config.members.contains(&member.replica);
-        let formed_with = &recovered.members;
-        if !formed_with.is_empty()
-            && (formed_with.len() != config.members.len() || !formed_with.iter().all(same))
-        {
-            return Err(ConfigError::OtherMembers);
+        let quorums = Quorums::new(&config.quorums, &config.members)?;
+        match &recovered.members {
+            Some(formed_with) if !formed_with.names(&config.members) => {
+                return Err(ConfigError::OtherMembers);
+            }
+            Some(formed_with) if *formed_with.quorums() != quorums => {
+                return Err(ConfigError::OtherQuorums);
+            }
+            _ => {}
         }
         let limits = Limits {
             pipeline_slots: config.pipeline_slots,
             pipeline_bytes: config.pipeline_bytes,
             batch_bytes: config.batch_bytes,
         };
-        let forming = Forming::new(&config.members, &recovered);
+        let forming = Forming::new(&config.members, quorums, &recovered);
         let acceptor = Acceptor::new(&recovered);
         let mut replica = Self {
             me,

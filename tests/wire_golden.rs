@@ -15,12 +15,15 @@ use synod::ballot::Ballot;
 use synod::checksum;
 use synod::entry::{BatchBuilder, CommandId, Entry};
 use synod::fragment::Courier;
-use synod::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId, Replicas};
+use synod::membership::{
+    ClusterId, DiskId, Incarnation, Member, Membership, Peer, ReplicaId, Replicas,
+};
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
     Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
     Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
+use synod::quorum::{QuorumSystem, Quorums};
 use synod::slot::{Run, Slot, Slots};
 use synod::time::Instant;
 use synod::wire::{self, Body, FrameError, WIRE_VERSION};
@@ -98,6 +101,10 @@ fn elections() -> Vec<(&'static str, Message)> {
         disk: DiskId(std::array::from_fn(|i| replica as u8 * 16 + i as u8)),
     });
     let members: Vec<Member> = members.collect();
+    let names: Vec<ReplicaId> = members.iter().map(|member| member.replica).collect();
+    let flexible = Quorums::new(&QuorumSystem::Sizes { prepare: 7, accept: 3 }, &names).unwrap();
+    let flexible = Membership::with_quorums(members.clone(), flexible).ok();
+    let members = Membership::new(members).ok();
     let runs = vec![run(390, 398, low), run(398, 400, ballot(8, 2))];
     let announcement = Announcement { chosen, runs };
     vec![
@@ -119,7 +126,8 @@ fn elections() -> Vec<(&'static str, Message)> {
         ("canvass_answer_yes", Message::CanvassAnswer(yes)),
         ("forming", Message::Forming(Forming { members, formed: true })),
         ("refused", Message::Refused(Refused { incarnation: Incarnation(7), before: start })),
-        ("forming_without_a_list", Message::Forming(Forming { members: vec![], formed: false })),
+        ("forming_without_a_list", Message::Forming(Forming { members: None, formed: false })),
+        ("forming_flexible", Message::Forming(Forming { members: flexible, formed: false })),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use synod::ballot::Ballot;
-use synod::membership::Member;
+use synod::membership::{Member, Membership, VoteSet};
 use synod::slot::{Run, Slots};
 use synod::wal::inspect::{
     Header, Inspection, LogSeen, RecordsSeen, Seen, SegmentSeen, Superblock,
@@ -71,7 +71,7 @@ fn superblock(block: &Superblock) -> Value {
         "alpha": block.alpha,
         "entry_bytes_max": block.entry_bytes_max,
         "promised": ballot(block.promised),
-        "members": members(&block.members),
+        "members": members(block.members.as_ref()),
         "formed": block.formed,
         "first": block.first,
         "last": block.last,
@@ -81,7 +81,8 @@ fn superblock(block: &Superblock) -> Value {
 
 fn log(log: &LogSeen) -> Value {
     json!({
-        "members": members(&log.members),
+        "members": members(log.members.as_ref()),
+        "quorums": quorums(log.members.as_ref()),
         "formed": log.formed,
         "promised": ballot(log.promised),
         "chosen": log.chosen.0,
@@ -137,10 +138,26 @@ fn records(records: &RecordsSeen) -> Value {
     })
 }
 
-fn members(members: &[Member]) -> Value {
+fn members(list: Option<&Membership>) -> Value {
     let member =
         |member: &Member| json!({ "replica": member.replica.0, "disk": member.disk.to_string() });
-    Value::Array(members.iter().map(member).collect())
+    Value::Array(list.map_or(&[][..], Membership::members).iter().map(member).collect())
+}
+
+/// The quorums of which no member can be left out, each as the names of its members.
+fn quorums(list: Option<&Membership>) -> Value {
+    let Some(list) = list else { return Value::Null };
+    let names = |sets: Vec<VoteSet>| -> Vec<Vec<u32>> {
+        let members = |set: VoteSet| {
+            let inside = list.members().iter().enumerate().filter(move |(i, _)| set.contains(*i));
+            inside.map(|(_, member)| member.replica.0).collect()
+        };
+        sets.into_iter().map(members).collect()
+    };
+    json!({
+        "prepare": names(list.quorums().least_prepare()),
+        "accept": names(list.quorums().least_accept()),
+    })
 }
 
 fn runs(runs: &[Run]) -> Value {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use synod::membership::{Member, Membership};
 use synod::wal::inspect::{Header, Inspection, LogSeen, Seen, SegmentSeen, Superblock};
 use synod::wal::table::Row;
 
@@ -73,12 +74,16 @@ fn superblock(seen: &Inspection) -> Columns {
                 yes(block.formed).into(),
                 format!("{} to {}", block.first, block.last),
                 block.durable.to_string(),
-                list(block.members.iter().map(|member| member.replica)),
+                list(members(block.members.as_ref()).iter().map(|member| member.replica)),
             ]);
         }
         columns.push(cells);
     }
     columns
+}
+
+fn members(list: Option<&Membership>) -> &[Member] {
+    list.map_or(&[], Membership::members)
 }
 
 fn marks(log: &LogSeen) -> Columns {
@@ -89,8 +94,10 @@ fn marks(log: &LogSeen) -> Columns {
     columns.pair("proven durable", log.durable);
     columns.pair("records lost", log.lost);
     columns.pair("formed", yes(log.formed));
-    let members = log.members.iter().map(|one| format!("{} on disk {}", one.replica, one.disk));
-    columns.pair("members", list(members));
+    let one = |one: &Member| format!("{} on disk {}", one.replica, one.disk);
+    columns.pair("members", list(members(log.members.as_ref()).iter().map(one)));
+    let quorums = log.members.iter().map(|list| list.quorums().to_string());
+    columns.pair("quorums", list(quorums));
     columns
 }
 

@@ -223,7 +223,7 @@ impl Case {
         };
         if !self.forged {
             // The lists of members of these logs are made up, as their disks' names are drawn.
-            let whose = Recovered { members: Vec::new(), formed: false, ..recovered.clone() };
+            let whose = Recovered { members: None, formed: false, ..recovered.clone() };
             assert_eq!(whose.check(), Ok(()));
             self.nothing_is_made_up(&recovered);
         }

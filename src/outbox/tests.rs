@@ -60,7 +60,7 @@ pub(crate) fn recovered(name: u32) -> Recovered {
     Recovered {
         cluster: ClusterId::named("test").unwrap(),
         me: peer(name, name as u8),
-        members: members(3),
+        members: Some(membership(3)),
         formed: true,
         promised: Ballot::ZERO,
         chosen: Slot::ZERO,
@@ -142,7 +142,7 @@ fn every_kind() -> Vec<(Message, bool)> {
         (Prepare { ballot: b, first: slot }.into(), true),
         (promise(b).into(), true),
         (accepted(b, 0, 1).into(), true),
-        (Forming { members: Vec::new(), formed: false }.into(), true),
+        (Forming { members: None, formed: false }.into(), true),
         (Accept { ballot: b, slot, entry: Entry::Noop, announcement: facts.clone() }.into(), false),
         (Nack { ballot: b, promised: b, chosen }.into(), false),
         (Behind { ballot: b, chosen }.into(), false),

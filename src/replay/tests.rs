@@ -6,7 +6,7 @@ use quickcheck::{Gen, QuickCheck};
 use super::Replay;
 use crate::ballot::Ballot;
 use crate::entry::{BatchBuilder, CommandId, Entry};
-use crate::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId};
+use crate::membership::{ClusterId, DiskId, Incarnation, Member, Membership, Peer, ReplicaId};
 use crate::record::{Lsn, Record, Recovered};
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
@@ -186,12 +186,13 @@ fn runs_reach_back_alpha_slots_and_no_further() {
 
 #[test]
 fn the_list_of_members_and_the_forming_are_remembered() {
-    let members = vec![Member { replica: ReplicaId(1), disk: DiskId([1; 16]) }];
+    let member = Member { replica: ReplicaId(1), disk: DiskId([1; 16]) };
+    let members = Membership::new(vec![member]).unwrap();
     let told = (Record::Members { members: members.clone() }, 0);
     let recovered = finish(fold([told.clone()]));
-    assert_eq!((recovered.members, recovered.formed), (members.clone(), false));
+    assert_eq!((recovered.members, recovered.formed), (Some(members.clone()), false));
     let recovered = finish(fold([told, (Record::Formed, 0)]));
-    assert_eq!((recovered.members, recovered.formed), (members, true));
+    assert_eq!((recovered.members, recovered.formed), (Some(members), true));
 }
 
 /// A log that was made up may jump to any mark: the slots between are one hole, and cost no more

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::ballot::Ballot;
 use crate::membership::{Membership, ReplicaId, VoteSet};
 use crate::output::HaltReason;
-use crate::quorum::Tally;
+use crate::quorum::Phases;
 use crate::replica::Replica;
 use crate::slot::Slot;
 use crate::time::Instant;
@@ -143,7 +143,8 @@ impl Replica {
         }
         if let Some(ballot) = self.proposer.ballot() {
             let silent: Vec<ReplicaId> = self.proposer.silent(membership).iter().collect();
-            let needs = missing(membership, &silent, Membership::prepare);
+            let votes = votes_without(membership, &silent);
+            let needs = membership.quorums().fewest_more(votes, Phases::Prepare);
             return Some((Cause::Preparing { ballot, needs }, silent));
         }
         match self.election.leader() {
@@ -158,7 +159,8 @@ impl Replica {
                 Some((Cause::Leader { ballot, waiting }, Vec::from([ballot.replica])))
             }
             None => {
-                let needs = missing(membership, &all, Membership::accept);
+                let votes = votes_without(membership, &all);
+                let needs = membership.quorums().fewest_more(votes, Phases::Both);
                 Some((Cause::NoLeader { needs }, all))
             }
         }
@@ -175,7 +177,8 @@ impl Replica {
             let members = membership.members().iter().map(|member| member.replica);
             let lacking: Vec<ReplicaId> =
                 members.filter(|id| !membership.has_voted(votes, *id)).collect();
-            let needs = missing(membership, &lacking, Membership::accept);
+            let votes = votes_without(membership, &lacking);
+            let needs = membership.quorums().fewest_more(votes, Phases::Accept);
             let own_disk = lacking.contains(&self.me.replica);
             let others = lacking.into_iter().filter(|id| *id != self.me.replica).collect();
             return Some((Cause::Accepting { slot, needs, own_disk }, others));
@@ -205,26 +208,14 @@ impl Replica {
     }
 }
 
-/// How many of those who lack it would have to vote for a quorum.
-fn missing(
-    membership: &Membership,
-    lacking: &[ReplicaId],
-    tally: fn(&Membership, VoteSet, VoteSet) -> Tally,
-) -> usize {
+/// The votes of the members that are not in this list.
+fn votes_without(membership: &Membership, lacking: &[ReplicaId]) -> VoteSet {
     let mut votes = VoteSet::EMPTY;
     let members = membership.members().iter().map(|member| member.replica);
     members.filter(|id| !lacking.contains(id)).for_each(|id| {
         membership.vote(&mut votes, id);
     });
-    let mut needs = 0;
-    for id in lacking {
-        if tally(membership, votes, VoteSet::EMPTY) == Tally::Won {
-            break;
-        }
-        membership.vote(&mut votes, *id);
-        needs += 1;
-    }
-    needs
+    votes
 }
 
 /// A time in seconds, to a tenth.

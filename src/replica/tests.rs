@@ -11,7 +11,7 @@ use crate::message::{
     Forming as Told, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise,
 };
 use crate::outbox::tests::{
-    Drained, announcement, ballot, entry, id, members, peer, recovered, run, slots, sorted,
+    Drained, announcement, ballot, entry, id, membership, peer, recovered, run, slots, sorted,
 };
 use crate::record::Record;
 use crate::slot::ALPHA;
@@ -401,13 +401,13 @@ fn with_too_many_bytes_unsynced_accepts_are_dropped_and_prepares_are_not() {
 fn a_replica_that_is_not_formed_speaks_for_nobody() {
     // Only the forming is heard; a Prepare would be a promise of a disk that may be wiped yet.
     let mut log = recovered(1);
-    (log.members, log.formed) = (Vec::new(), false);
+    (log.members, log.formed) = (None, false);
     let mut alone = Alone::start(log);
     let drained = alone.hear(2, Prepare { ballot: ballot(1, 2), first: Slot(0) });
     let ignored = Event::Ignored { peer: id(2), reason: IgnoreReason::NotFormed };
     assert_eq!((drained.events, drained.sent), (vec![ignored], vec![]));
     for from in [2, 3, 2] {
-        alone.hear(from, Told { members: members(3), formed: false });
+        alone.hear(from, Told { members: Some(membership(3)), formed: false });
     }
     alone.sync();
     alone.hear(2, Prepare { ballot: ballot(1, 2), first: Slot(0) });
@@ -420,7 +420,7 @@ fn a_member_on_another_disk_is_told_to_stop_once() {
     let mut alone = Alone::start(recovered(1));
     let wiped = peer(2, 22);
     let drained = alone.hear_from(wiped, Prepare { ballot: ballot(9, 2), first: Slot(0) });
-    let told = Told { members: members(3), formed: true };
+    let told = Told { members: Some(membership(3)), formed: true };
     assert_eq!(drained.sent, [(vec![id(2)], told.clone().into())]);
     assert_eq!(alone.replica.status().promised, Ballot::ZERO);
     assert_eq!(alone.hear_from(wiped, told).sent, []);
@@ -493,7 +493,7 @@ fn votes_of_a_member_that_forgot_are_not_counted_and_it_is_told() {
 fn a_replica_alone_needs_nobody() {
     // One member: it forms, leads and chooses with its own disk.
     let mut log = recovered(1);
-    (log.members, log.formed) = (Vec::new(), false);
+    (log.members, log.formed) = (None, false);
     let mut alone = Alone::start_with(|config| config.members = vec![id(1)], log);
     alone.sync();
     alone.tick();
@@ -587,7 +587,7 @@ fn a_log_that_contradicts_itself_is_refused() {
     let far = |log: &mut Recovered| log.accepted = vec![(Slot(ALPHA), Ballot::ZERO, entry("x"))];
     let high = |log: &mut Recovered| log.accepted = vec![(Slot(0), ballot(1, 1), entry("x"))];
     let hole = |log: &mut Recovered| log.holes = vec![slots(0, 1)];
-    let none = |log: &mut Recovered| log.members = Vec::new();
+    let none = |log: &mut Recovered| log.members = None;
     let other = |log: &mut Recovered| log.me = peer(1, 11);
     let changes: [&dyn Fn(&mut Recovered); 5] = [&far, &high, &hole, &none, &other];
     for change in changes {

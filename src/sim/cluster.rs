@@ -12,8 +12,9 @@ use bytes::Bytes;
 use crate::ballot::Ballot;
 use crate::entry::CommandId;
 use crate::fragment::Courier;
-use crate::membership::{ClusterId, Incarnation, Member, Peer, ReplicaId};
+use crate::membership::{ClusterId, Incarnation, Member, Membership, Peer, ReplicaId};
 use crate::message::Message;
+use crate::quorum::Quorums;
 use crate::record::Record;
 use crate::replica::{Consistency, ProposeError, Replica, Role};
 use crate::slot::Slot;
@@ -90,8 +91,11 @@ impl Cluster {
         let names = ids.iter().zip(disks.iter().map(|disk| disk.id()));
         let members: Vec<Member> =
             names.map(|(replica, disk)| Member { replica: *replica, disk }).collect();
-        let mut oracle = Oracle::new(n);
+        let quorums = Quorums::new(&settings.config.quorums, &ids).expect("settings were checked");
+        let mut oracle = Oracle::new(quorums);
         if settings.formed {
+            let members = Membership::with_quorums(members.clone(), quorums);
+            let members = members.expect("each is named once");
             let records = [Record::Members { members: members.clone() }, Record::Formed];
             disks.iter_mut().for_each(|disk| disk.install(&records));
             (0..n).for_each(|at| oracle.on_installed(at, &members));
@@ -231,11 +235,16 @@ impl Cluster {
         self.marks.stopped += self.service.stop(host.peer);
     }
 
-    /// A record on the disk of a host that is down goes bad. Only one host of a cluster of at least
-    /// three may rot: what two have lost can be lost for good.
+    /// A record on the disk of a host that is down goes bad. Only one host may rot, and only
+    /// where the others can go on without it: what two have lost can be lost for good.
     pub(crate) fn rot(&mut self, at: usize, luck: u64) {
         let lost = self.hosts.iter().any(|host| host.identity != Identity::Own);
-        if self.is_up(at) || lost || self.hosts.len() < 3 || *self.rotten.get_or_insert(at) != at {
+        let others = (0..self.hosts.len()).filter(|other| *other != at);
+        if self.is_up(at)
+            || lost
+            || !self.oracle.can_go_on(others)
+            || *self.rotten.get_or_insert(at) != at
+        {
             return;
         }
         self.begin(6, at);

@@ -11,6 +11,7 @@ use oorandom::Rand64;
 
 use crate::config::Config;
 use crate::membership::ReplicaId;
+use crate::quorum::{QuorumSystem, Quorums};
 use crate::slot::ALPHA;
 
 use super::disk_faults::DiskFaults;
@@ -94,6 +95,7 @@ pub(super) fn chaos(seed: u64) -> Parts {
         crowd(&mut parts);
     }
     draw_mode(&mut parts, true);
+    draw_quorums(&mut parts);
     parts
 }
 
@@ -112,6 +114,7 @@ fn network(seed: u64) -> Parts {
     parts.settings.frame_bytes_max = Some(bytes);
     draw_links(&mut parts, 1);
     draw_strangers(&mut parts, 1);
+    draw_quorums(&mut parts);
     parts
 }
 
@@ -121,6 +124,7 @@ fn disks(seed: u64) -> Parts {
     draw_crashes(&mut parts, 1);
     draw_disks(&mut parts, 1);
     draw_mode(&mut parts, false);
+    draw_quorums(&mut parts);
     parts
 }
 
@@ -136,6 +140,7 @@ fn partitions(seed: u64) -> Parts {
         _ => Mode::Partial { shape, odd: draw.below(9) as usize },
     };
     parts.settings.replicas = draw.one_of(&[5, 3, 4, 5]);
+    draw_quorums(&mut parts);
     parts
 }
 
@@ -144,6 +149,7 @@ fn clocks(seed: u64) -> Parts {
     let mut parts = base(seed);
     draw_clocks(&mut parts, 1);
     draw_mode(&mut parts, false);
+    draw_quorums(&mut parts);
     parts
 }
 
@@ -252,6 +258,46 @@ fn draw_cuts(parts: &mut Parts, cases: u64) {
     weather.swizzle_permille = draw.one_of(&[0, 200, 1000]);
     let seed = parts.settings.seed;
     weather.hunt_permille = Draw::new(seed, "hunts").one_of(&[0, 0, 100, 500]);
+}
+
+/// Quorums of every kind, for whoever must make do with them. Where links stay broken, the shapes
+/// are drawn for majorities.
+fn draw_quorums(parts: &mut Parts) {
+    let mut draw = Draw::new(parts.settings.seed, "quorums");
+    let n = parts.settings.replicas as u32;
+    if !draw.one_in(4) || matches!(parts.mode, Mode::Partial { .. }) {
+        return;
+    }
+    let kind = draw.below(3);
+    let weights: Vec<(ReplicaId, u16)> =
+        (1..=n).map(|id| (ReplicaId(id), draw.below(4) as u16)).collect();
+    // The rest of the whole and one more: each of the one kind meets each of the other.
+    let mut split = |whole: u64| {
+        let accept = 1 + draw.below(whole.max(1));
+        (whole + 1 - accept.min(whole), accept)
+    };
+    let system = match kind {
+        0 => {
+            let (prepare, accept) = split(n.into());
+            QuorumSystem::Sizes { prepare: prepare as u8, accept: accept as u8 }
+        }
+        1 => {
+            let (prepare, accept) = split(weights.iter().map(|(_, w)| u64::from(*w)).sum());
+            QuorumSystem::Weighted { weights, prepare: prepare as u32, accept: accept as u32 }
+        }
+        _ => {
+            let count = if n < 6 { 2 } else { 3 };
+            let zone = |nth| (1..=n).filter(|id| id % count == nth).map(ReplicaId).collect();
+            let zones: Vec<Vec<ReplicaId>> = (0..count).map(zone).collect();
+            let (prepare, accept) = split(count.into());
+            QuorumSystem::Zones { zones, prepare: prepare as u8, accept: accept as u8 }
+        }
+    };
+    let names: Vec<ReplicaId> = (1..=n).map(ReplicaId).collect();
+    // Members without any weight have no quorum, for instance.
+    if Quorums::new(&system, &names).is_ok() {
+        parts.settings.config.quorums = system;
+    }
 }
 
 fn draw_clocks(parts: &mut Parts, cases: u64) {

@@ -70,6 +70,10 @@ counts! {
         frames_with_trailing_bytes,
         /// A fragment, or the acknowledgement of one, was refused.
         fragments_refused,
+        /// A slot was chosen by fewer than a majority of the members.
+        chosen_by_few,
+        /// A leader led on the Promises of fewer than a majority of the members.
+        led_by_few,
         /// Commands were forwarded to a leader.
         forwards,
         /// The same commands were forwarded again.

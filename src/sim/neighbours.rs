@@ -3,6 +3,7 @@
 use std::boxed::Box;
 
 use crate::membership::ClusterId;
+use crate::quorum::QuorumSystem;
 
 use super::cluster::Cluster;
 use super::driver::{Driver, Happening};
@@ -26,7 +27,8 @@ impl Driver {
         // The same names on the same network, but never the same disks.
         let seed = !settings.seed;
         let (replicas, disk) = (REPLICAS, DiskKind::Journal);
-        let settings = Settings { replicas, disk, formed: true, seed, ..settings.clone() };
+        let mut settings = Settings { replicas, disk, formed: true, seed, ..settings.clone() };
+        settings.config.quorums = QuorumSystem::Majority;
         let name = ClusterId(*b"the other one\0\0\0");
         let mut neighbour = Self::new(Cluster::named(name, &settings, text), seed);
         neighbour.keeps_history = true;

@@ -227,7 +227,10 @@ impl Cluster {
         self.line(at, || format!("event: {event:?}"));
         match event {
             Event::Preparing { .. } => return self.on_preparing(at),
-            Event::Leading { .. } => self.leading += 1,
+            Event::Leading { ballot } => {
+                self.leading += 1;
+                self.marks.led_by_few += u64::from(self.oracle.led_by_few(at, *ballot));
+            }
             Event::PeerMisbehaved { .. } => {
                 return broken("LIAR", format!("{} blames an honest peer: {event:?}", at + 1));
             }

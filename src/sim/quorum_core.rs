@@ -76,7 +76,9 @@ fn choose(driver: &mut Driver) -> Vec<usize> {
     order.retain(|at| driver.cluster.hosts[*at].is_sound());
     let rotten = driver.cluster.rotten;
     order.sort_by_key(|at| Some(*at) == rotten);
-    let (quorum, sound) = (n / 2 + 1, order.len());
+    let oracle = &driver.cluster.oracle;
+    let goes_on = |size: &usize| oracle.can_go_on(order[..*size].iter().copied());
+    let (quorum, sound) = ((0..=order.len()).find(goes_on).unwrap_or(order.len()), order.len());
     let size = quorum + driver.below((sound + 1).saturating_sub(quorum) as u64) as usize;
     order.truncate(size);
     order.sort_unstable();

@@ -348,6 +348,7 @@ impl Cluster {
     ) -> Result<(), Broken> {
         let before = self.oracle.slots_chosen();
         self.oracle.on_durable(at, lsn, record, chosen)?;
+        self.marks.chosen_by_few = self.oracle.chosen_by_few();
         if let Record::Accepted { slot, ballot, .. } = record
             && self.oracle.slots_chosen() > before
         {

@@ -10,6 +10,7 @@ use std::vec::Vec;
 use thiserror::Error;
 
 use crate::membership::ReplicaId;
+use crate::quorum::QuorumSystem;
 
 use super::disk_faults::Strike;
 use super::host::DiskKind;
@@ -315,6 +316,8 @@ impl Reduction {
         self.without.iter().for_each(|hardship| hardship.remove(parts));
         if let Some(replicas) = self.replicas {
             parts.settings.replicas = replicas;
+            // Those of other members mean nothing here.
+            parts.settings.config.quorums = QuorumSystem::Majority;
             let known = |replica: ReplicaId| replica.0 as usize <= replicas;
             parts.weather.links.single.retain(|link| known(link.from) && known(link.to));
         }

@@ -208,14 +208,15 @@ impl Cluster {
         }
     }
 
-    /// Whether the directory of one more host may be lost: at most a minority may, and only where
+    /// Whether the directory of one more host may be lost: enough must be left, and only where
     /// the others know the one that it had. Where a disk rots none may: what two have lost can be
     /// lost for good.
     pub(crate) fn may_lose(&self, at: usize) -> bool {
-        let lost = self.hosts.iter().filter(|host| host.identity != Identity::Own).count();
+        let own = |other: &usize| self.hosts[*other].identity == Identity::Own;
+        let kept = (0..self.hosts.len()).filter(|other| *other != at && own(other));
         self.rotten.is_none()
-            && self.hosts[at].identity == Identity::Own
-            && lost < (self.hosts.len() - 1) / 2
+            && own(&at)
+            && self.oracle.can_go_on(kept)
             && self.oracle.others_are_formed(at)
     }
 

@@ -281,7 +281,7 @@ fn forge(
         .into(),
         7 => Fetch { slot: slots.start, ballot: Ballot::ZERO }.into(),
         8 => CatchUp { slots: Slots::new(Slot::ZERO, slots.end), chosen }.into(),
-        9 => Forming { members: Vec::new(), formed: false }.into(),
+        9 => Forming { members: None, formed: false }.into(),
         10 => Refused { incarnation: Incarnation(u64::MAX), before: standing }.into(),
         11 => Prepare { ballot: higher, first: slots.start }.into(),
         12 => Chosen { slot: slots.start, ballot: higher, entry: Entry::Noop, chosen }.into(),

@@ -82,7 +82,8 @@ pub(crate) fn message(message: &Message) -> String {
             format!("{name} {} {} {} chosen {}", m.slot, m.ballot, entry(&m.entry), m.chosen)
         }
         Message::Forming(m) => {
-            format!("{name} {} members{}", m.members.len(), if m.formed { ", formed" } else { "" })
+            let members = m.members.as_ref().map_or(0, |list| list.members().len());
+            format!("{name} {members} members{}", if m.formed { ", formed" } else { "" })
         }
         Message::Refused(m) => format!("{name} latest start {}", m.incarnation.0),
         Message::Forward(m) => format!(
@@ -114,7 +115,7 @@ pub(crate) fn record(record: &Record) -> String {
         Record::Chosen { slot, ballot, entry: held } => {
             format!("Chosen {slot} {ballot} {}", entry(held))
         }
-        Record::Members { members } => format!("Members {}", members.len()),
+        Record::Members { members } => format!("Members {}", members.members().len()),
         Record::Formed => String::from("Formed"),
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::membership::{ClusterId, MEMBERS_MAX, ReplicaId};
+use crate::membership::{ClusterId, ReplicaId};
 use crate::record::Lsn;
 
 /// Why the log could not do what it was asked.
@@ -59,12 +59,6 @@ pub enum WalError {
         bytes: usize,
         /// The limit.
         limit: usize,
-    },
-    /// A list of members is longer than a cluster may be.
-    #[error("a list of {members} members is longer than {MEMBERS_MAX}")]
-    TooMany {
-        /// Its length.
-        members: usize,
     },
     /// The record's number is not the next one.
     #[error("the next record is {expected}, not {lsn}")]

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use crate::ballot::Ballot;
 use crate::checksum;
 use crate::entry::{ENTRY_BYTES_MAX, Entry};
-use crate::membership::{DiskId, MEMBERS_MAX, Member, ReplicaId};
+use crate::membership::{Membership, ReplicaId};
 use crate::record::{Lsn, Record};
 use crate::slot::Slot;
+use crate::wal::list::{self, MEMBER, QUORUMS, put_members, put_quorums};
 
 /// The unit in which a disk writes: a sector that holds synced bytes is never written again.
 pub(super) const SECTOR: usize = 512;
@@ -25,7 +26,6 @@ pub(super) const ENTRY_HEAD: usize = 24;
 /// A marker's whole frame.
 pub(super) const MARKER: usize = HEAD + MARKER_BODY;
 const MARKER_BODY: usize = 40;
-const MEMBER: usize = 20;
 /// The highest number of a record, or of anything else that is counted, that is believed.
 const COUNT_MAX: u64 = 1 << 62;
 const BODY_MAX: usize = ENTRY_HEAD + ENTRY_BYTES_MAX;
@@ -172,7 +172,7 @@ pub(super) fn record_body_bytes(record: &Record) -> usize {
     match record {
         Record::Promised { .. } => 16,
         Record::Accepted { entry, .. } | Record::Chosen { entry, .. } => ENTRY_HEAD + entry.len(),
-        Record::Members { members } => members.len() * MEMBER,
+        Record::Members { members } => members.members().len() * MEMBER + QUORUMS,
         Record::Formed => 0,
     }
 }
@@ -204,10 +204,8 @@ pub(super) fn push_record(
             body.extend_from_slice(entry.payload());
         }
         Record::Members { members } => {
-            for member in members {
-                body.extend_from_slice(&member.replica.0.to_le_bytes());
-                body.extend_from_slice(&member.disk.0);
-            }
+            put_members(body, members);
+            put_quorums(body, members);
         }
         Record::Formed => {}
     })
@@ -360,16 +358,9 @@ impl<'a> Frame<'a> {
         })
     }
 
-    fn members(&self) -> Option<Vec<Member>> {
-        let members = self.body.chunks_exact(MEMBER);
-        if !members.remainder().is_empty() || members.len() > MEMBERS_MAX {
-            return None;
-        }
-        let member = |bytes: &[u8]| Member {
-            replica: ReplicaId(u32_at(bytes, 0)),
-            disk: DiskId(array_at(bytes, 4)),
-        };
-        Some(members.map(member).collect())
+    fn members(&self) -> Option<Membership> {
+        let members = self.body.len().checked_sub(QUORUMS)?;
+        list::read(&self.body[..members], &self.body[members..])
     }
 
     /// What a marker says.

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::thread;
 
 use crate::ballot::Ballot;
-use crate::membership::Member;
+use crate::membership::Membership;
 use crate::record::Lsn;
 use crate::slot::{Run, Slot, Slots};
 use crate::wal::error::WalError;
@@ -132,8 +132,8 @@ pub struct EndSeen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogSeen {
-    /// The members; none as long as there is no list.
-    pub members: Vec<Member>,
+    /// The members and their quorums, once there is a list.
+    pub members: Option<Membership>,
     /// Whether the replica is formed.
     pub formed: bool,
     /// The highest ballot promised.

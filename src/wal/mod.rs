@@ -38,6 +38,7 @@ mod frame;
 mod group;
 mod heap;
 pub mod inspect;
+mod list;
 mod map;
 mod medium;
 mod open;
@@ -60,7 +61,6 @@ use core::sync::atomic::Ordering;
 
 use crate::ballot::Ballot;
 use crate::entry::{ENTRY_BYTES_MAX, Entry};
-use crate::membership::MEMBERS_MAX;
 use crate::record::{Lsn, Record};
 use crate::slot::Slot;
 use crate::wal::frame::{ENTRY_HEAD, Kind, Name, Salt, frame_bytes, record_body_bytes};
@@ -287,11 +287,6 @@ impl Wal {
         if name.kind.has_entry() && body - ENTRY_HEAD > limit {
             return Err(WalError::TooLarge { bytes: body - ENTRY_HEAD, limit });
         }
-        if let Record::Members { members } = record
-            && members.len() > MEMBERS_MAX
-        {
-            return Err(WalError::TooMany { members: members.len() });
-        }
         self.make_room(name.kind, body)?;
         let salt = self.tail.segment.header.salt();
         let group = self.tail.group.get_or_insert_with(|| Group::new(self.tail.data_at, salt, lsn));
@@ -342,7 +337,7 @@ impl Wal {
         }
         match record {
             Record::Members { members } => {
-                self.facts.members.clone_from(members);
+                self.facts.members = Some(members.clone());
                 self.facts_changed = true;
             }
             Record::Formed => {

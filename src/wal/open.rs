@@ -78,7 +78,7 @@ impl Wal {
         let incarnation = latest.next(u16::from_le_bytes(random));
         let facts = Facts {
             promised: recovery.replay.promised(),
-            members: recovery.replay.members().to_vec(),
+            members: recovery.replay.members().cloned(),
             formed: recovery.replay.formed(),
         };
         // A name that is seen need not be on the platter yet, and what it proves is about to be

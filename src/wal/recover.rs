@@ -315,8 +315,9 @@ impl<'a> Pass<'a> {
         for found in self.found {
             replay.raise_promise(found.promised);
         }
-        if replay.members().is_empty() && !self.superblock.members.is_empty() {
-            let members = self.superblock.members.clone();
+        if let Some(members) =
+            self.superblock.members.clone().filter(|_| replay.members().is_none())
+        {
             replay.apply(Lsn::ZERO, Record::Members { members }, Slot::ZERO);
         }
         if self.superblock.formed {
@@ -396,7 +397,7 @@ impl Reader<'_> {
 
     /// A lost list of members is no loss if the superblock has it.
     fn lost_members(&self, name: &Name, lsn: Lsn, salt: Salt, offset: u32) -> Result<(), WalError> {
-        if name.kind == Kind::Members && self.pass.superblock.members.is_empty() {
+        if name.kind == Kind::Members && self.pass.superblock.members.is_none() {
             let refusal = Refusal::MembersLost { segment: salt.segment, offset, lsn };
             return Err(self.pass.refuse(refusal));
         }

@@ -10,10 +10,11 @@ use std::io;
 use crate::ballot::Ballot;
 use crate::checksum;
 use crate::entry::ENTRY_BYTES_MAX;
-use crate::membership::{ClusterId, DiskId, Incarnation, MEMBERS_MAX, Member, ReplicaId};
+use crate::membership::{ClusterId, DiskId, Incarnation, MEMBERS_MAX, Membership, ReplicaId};
 use crate::record::Lsn;
 use crate::slot::ALPHA;
 use crate::wal::frame::{SECTOR, array_at, ballot_at, count_at, put, u32_at, u64_at};
+use crate::wal::list::{self, LIST_MAX, MEMBER, QUORUMS, put_members, put_quorums};
 use crate::wal::medium::{Medium, MediumFile};
 
 /// The format of superblock and segments.
@@ -28,7 +29,7 @@ pub(super) const PAGE: u64 = 4096;
 const MAGIC: [u8; 8] = *b"SYNODSUP";
 const SUM: usize = SECTOR - 4;
 const MEMBERS: usize = 128;
-const MEMBER: usize = 20;
+const _: () = assert!(MEMBERS + LIST_MAX <= SUM, "a slot of the superblock has room for a list");
 
 /// What a slot of the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub struct Superblock {
     pub entry_bytes_max: u64,
     /// The highest ballot promised, at the least.
     pub promised: Ballot,
-    /// The members; none as long as there is no list.
-    pub members: Vec<Member>,
+    /// The members and their quorums, once there is a list.
+    pub members: Option<Membership>,
     /// Whether the replica is formed.
     pub formed: bool,
     /// The first segment.
@@ -81,7 +82,7 @@ impl Superblock {
             alpha: ALPHA,
             entry_bytes_max: ENTRY_BYTES_MAX as u64,
             promised: Ballot::ZERO,
-            members: Vec::new(),
+            members: None,
             formed: false,
             first: 1,
             last: 0,
@@ -97,7 +98,14 @@ impl Superblock {
         put(&mut bytes, 24, &self.cluster.0);
         put(&mut bytes, 40, &self.disk.0);
         put(&mut bytes, 56, &self.replica.0.to_le_bytes());
-        put(&mut bytes, 60, &(self.members.len() as u32).to_le_bytes());
+        if let Some(list) = &self.members {
+            let (mut members, mut quorums) = (Vec::new(), Vec::new());
+            put_members(&mut members, list);
+            put_quorums(&mut quorums, list);
+            put(&mut bytes, 60, &(list.members().len() as u32).to_le_bytes());
+            put(&mut bytes, MEMBERS, &members);
+            put(&mut bytes, MEMBERS + MEMBERS_MAX * MEMBER, &quorums);
+        }
         put(&mut bytes, 64, &self.incarnation.0.to_le_bytes());
         put(&mut bytes, 72, &self.alpha.to_le_bytes());
         put(&mut bytes, 80, &self.entry_bytes_max.to_le_bytes());
@@ -107,10 +115,6 @@ impl Superblock {
         put(&mut bytes, 104, &self.first.to_le_bytes());
         put(&mut bytes, 112, &self.last.to_le_bytes());
         put(&mut bytes, 120, &self.durable.0.to_le_bytes());
-        for (i, member) in self.members.iter().take(MEMBERS_MAX).enumerate() {
-            put(&mut bytes, MEMBERS + i * MEMBER, &member.replica.0.to_le_bytes());
-            put(&mut bytes, MEMBERS + i * MEMBER + 4, &member.disk.0);
-        }
         let sum = checksum::of(&bytes[..SUM]);
         put(&mut bytes, SUM, &sum.to_le_bytes());
         bytes
@@ -125,17 +129,10 @@ impl Superblock {
         if version != VERSION {
             return Slot::Newer(version);
         }
-        let members = u32_at(bytes, 60) as usize;
-        if members > MEMBERS_MAX {
-            return Slot::Rot;
-        }
+        let Ok(members) = read_list(bytes) else { return Slot::Rot };
         let counts = [16, 104, 112, 120].map(|at| count_at(bytes, at));
         let [Some(sequence), Some(first), Some(last), Some(durable)] = counts else {
             return Slot::Rot;
-        };
-        let member = |i| Member {
-            replica: ReplicaId(u32_at(bytes, MEMBERS + i * MEMBER)),
-            disk: DiskId(array_at(bytes, MEMBERS + i * MEMBER + 4)),
         };
         Slot::Good(Self {
             sequence,
@@ -146,13 +143,27 @@ impl Superblock {
             alpha: u64_at(bytes, 72),
             entry_bytes_max: u64_at(bytes, 80),
             promised: ballot_at(bytes, 88),
-            members: (0..members).map(member).collect(),
+            members,
             formed: u32_at(bytes, 100) != 0,
             first,
             last,
             durable: Lsn(durable),
         })
     }
+}
+
+/// The list in a slot, if there is one; an error if it cannot be one.
+fn read_list(bytes: &[u8; SECTOR]) -> Result<Option<Membership>, ()> {
+    let members = u32_at(bytes, 60) as usize;
+    if members == 0 {
+        return Ok(None);
+    }
+    if members > MEMBERS_MAX {
+        return Err(());
+    }
+    let quorums = MEMBERS + MEMBERS_MAX * MEMBER;
+    let members = &bytes[MEMBERS..MEMBERS + members * MEMBER];
+    list::read(members, &bytes[quorums..quorums + QUORUMS]).map(Some).ok_or(())
 }
 
 /// Both slots as they lie; a slot that cannot be read counts as rot.

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ballot::Ballot;
-use crate::membership::Member;
+use crate::membership::Membership;
 use crate::record::Lsn;
 use crate::wal::error::WalError;
 use crate::wal::group::Sealed;
@@ -107,7 +107,7 @@ impl Shared {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) promised: Ballot,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Option<Membership>,
     pub(super) formed: bool,
 }
 

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::{BatchBuilder, CommandId, Entry};
-use crate::membership::{ClusterId, DiskId, Incarnation, MEMBERS_MAX, Member, ReplicaId};
+use crate::membership::{ClusterId, DiskId, Incarnation, ReplicaId};
 use crate::record::{Lsn, Record, Recovered};
 use crate::slot::{Run, Slot, Slots};
 use crate::wal::segment::DATA;
@@ -86,17 +86,6 @@ fn an_entry_that_rots_while_the_log_runs_is_not_served() {
     assert!(matches!(read, Err(WalError::Rot { segment: 1, offset: DATA, .. })), "{read:?}");
     disk.flip(FIRST, u64::from(DATA) + 300, 1);
     assert_eq!(located.read().unwrap(), (ballot(1), entry(1, 600)));
-}
-
-#[test]
-fn a_list_of_members_that_is_too_long_is_refused() {
-    let (mut wal, _) = open(&HeapMedium::new(1)).unwrap();
-    let member = |i| Member { replica: ReplicaId(i), disk: DiskId([i as u8; 16]) };
-    let list = |count| Record::Members { members: (0..count as u32).map(member).collect() };
-    let refused = wal.append(Lsn(1), &list(MEMBERS_MAX + 1), Slot(0));
-    assert!(matches!(refused, Err(WalError::TooMany { members }) if members == MEMBERS_MAX + 1));
-    wal.append(Lsn(1), &list(MEMBERS_MAX), Slot(0)).unwrap();
-    assert_eq!(sync(&mut wal), Lsn(1));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What frames may say: every check that needs no state.
 
 use super::{CATCH_UP_SLOTS_MAX, FRAME_BYTES_MAX, Fragment, PIECE_BYTES_MIN, SLOT_MAX};
-use crate::membership::{MEMBERS_MAX, Member};
 use crate::message::Message;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
@@ -24,8 +23,8 @@ pub(super) fn check(message: &Message) -> Result<(), &'static str> {
         Message::CatchUp(m) if m.slots.end < m.slots.start => {
             Err("a CatchUp's slots end before they start")
         }
-        Message::Forming(m) => check_members(&m.members),
-        Message::Refused(_)
+        Message::Forming(_)
+        | Message::Refused(_)
         | Message::Forward(_)
         | Message::ReadIndex(_)
         | Message::Prepare(_)
@@ -71,16 +70,6 @@ fn check_runs(runs: &[Run], page: Option<Slots>) -> Result<(), &'static str> {
         return Err("runs reach beyond their page");
     }
     if slots > ALPHA { Err("runs of too many slots") } else { Ok(()) }
-}
-
-fn check_members(members: &[Member]) -> Result<(), &'static str> {
-    if members.len() > MEMBERS_MAX {
-        return Err("too many members");
-    }
-    let twice = |(i, member): (usize, &Member)| {
-        members[..i].iter().any(|earlier| earlier.replica == member.replica)
-    };
-    if members.iter().enumerate().any(twice) { Err("a member is named twice") } else { Ok(()) }
 }
 
 /// Every slot and mark that a message names, those at the ends of its runs included.

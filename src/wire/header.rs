@@ -7,7 +7,7 @@ use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_arrived, check_fragment, shortened};
-use super::lists::{Members, Runs};
+use super::lists::{Listed, Runs};
 use super::{Acknowledgement, Body, Fragment, FrameError};
 use crate::ballot::Ballot;
 use crate::entry::{Batch, Entry};
@@ -65,7 +65,7 @@ pub(super) enum Header<'a> {
         chosen: Slot,
     },
     Forming {
-        members: Members<'a>,
+        list: Option<Listed<'a>>,
         formed: bool,
     },
     Refused(Refused),
@@ -149,7 +149,7 @@ impl<'a> Header<'a> {
             Message::Chosen(m) => Self::Chosen { slot: m.slot, ballot: m.ballot, chosen: m.chosen },
             Message::Refused(m) => Self::Refused(m.clone()),
             Message::Forming(m) => {
-                Self::Forming { members: Members::of(&m.members), formed: m.formed }
+                Self::Forming { list: m.members.as_ref().map(Listed::of), formed: m.formed }
             }
             Message::Forward(m) => {
                 let Forward { ballot, after, limit, batch: _, chosen } = *m;
@@ -251,8 +251,10 @@ impl<'a> Header<'a> {
                 Chosen { slot, ballot, entry, chosen }.into()
             }
             Self::Refused(m) => m.into(),
-            Self::Forming { members, formed } => {
-                Forming { members: members.into_vec(), formed }.into()
+            Self::Forming { list, formed } => {
+                let members = list.map(Listed::into_membership).transpose();
+                Forming { members: members.map_err(|what| FrameError::Bounds { what })?, formed }
+                    .into()
             }
             Self::Fragment { to, number, oldest, total_bytes, piece_bytes, index } => {
                 let bytes = payload;

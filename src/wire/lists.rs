@@ -9,7 +9,8 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ballot::Ballot;
-use crate::membership::{MEMBERS_MAX, Member};
+use crate::membership::{MEMBERS_MAX, Member, Membership};
+use crate::quorum::{Family, Quorums};
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// Runs as (gap from the end of the run before, length, ballot): they cannot be out of order.
@@ -70,18 +71,42 @@ impl<'de> Visitor<'de> for RunsVisitor {
     }
 }
 
-/// A bounded list of members.
-pub(super) struct Members<'a>(Cow<'a, [Member]>);
+/// A list of members with their quorums.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Listed<'a> {
+    members: Members<'a>,
+    prepare: Family,
+    accept: Family,
+}
 
-impl<'a> Members<'a> {
-    pub(super) fn of(members: &'a [Member]) -> Self {
-        Self(Cow::Borrowed(members))
+impl<'a> Listed<'a> {
+    pub(super) fn of(list: &'a Membership) -> Self {
+        let (prepare, accept) = list.quorums().families();
+        let members = Members(Cow::Borrowed(list.members()));
+        Self { members, prepare: *prepare, accept: *accept }
     }
 
-    pub(super) fn into_vec(self) -> Vec<Member> {
-        self.0.into_owned()
+    /// A list that need not be one.
+    #[cfg(test)]
+    pub(super) fn forged(members: &'a [Member], quorums: Quorums) -> Self {
+        let (prepare, accept) = quorums.families();
+        Self { members: Members(Cow::Borrowed(members)), prepare: *prepare, accept: *accept }
+    }
+
+    /// The list; an error if there can be none of that kind.
+    pub(super) fn into_membership(self) -> Result<Membership, &'static str> {
+        let members = self.members.0.into_owned();
+        if !members.is_sorted() {
+            return Err("members are out of order");
+        }
+        let quorums = Quorums::told(members.len(), self.prepare, self.accept)
+            .map_err(|_| "quorums that cannot be")?;
+        Membership::with_quorums(members, quorums).map_err(|_| "a member is named twice")
     }
 }
+
+/// A bounded list of members.
+struct Members<'a>(Cow<'a, [Member]>);
 
 impl Serialize for Members<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

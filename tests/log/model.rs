@@ -4,7 +4,7 @@
 use oorandom::Rand64;
 use synod::ballot::Ballot;
 use synod::entry::{BatchBuilder, CommandId, Entry};
-use synod::membership::{ClusterId, DiskId, Incarnation, Member, ReplicaId};
+use synod::membership::{ClusterId, DiskId, Incarnation, Member, Membership, ReplicaId};
 use synod::record::{Lsn, Record, Recovered};
 use synod::replay::Replay;
 use synod::slot::{ALPHA, Slot};
@@ -43,7 +43,8 @@ pub(crate) fn chosen(slot: u64, round: u64, bytes: usize) -> Record {
 
 pub(crate) fn members() -> Record {
     let member = |id| Member { replica: ReplicaId(id), disk: DiskId([id as u8; 16]) };
-    Record::Members { members: vec![member(1), member(2), member(3)] }
+    let members = Membership::new(vec![member(1), member(2), member(3)]);
+    Record::Members { members: members.expect("each is named once") }
 }
 
 /// Appends the next record, with its chosen mark.
@@ -67,7 +68,7 @@ pub(crate) struct Model {
     chosen: u64,
     /// What a start has shown once stays, even where a crash took the record: the superblock may
     /// know more than the log.
-    known: Option<(Ballot, Vec<Member>, bool)>,
+    known: Option<(Ballot, Option<Membership>, bool)>,
 }
 
 impl Model {
@@ -164,14 +165,14 @@ impl Model {
         assert!(recovered.promised <= promised.max(most.promised()), "a promise was made up");
         assert!(recovered.formed || !formed);
         assert!(!recovered.formed || formed || most.formed());
-        assert!(recovered.members == members || recovered.members == most.members());
+        assert!(recovered.members == members || recovered.members.as_ref() == most.members());
         self.records.truncate(recovered.last.0 as usize);
         self.durable = recovered.last;
         self.forget();
         let expected = fold(&self.records).finish(recovered.cluster, recovered.me);
         assert!(recovered.promised >= expected.promised, "a promise was forgotten");
         assert!(recovered.formed || !expected.formed);
-        assert!(recovered.members == expected.members || expected.members.is_empty());
+        assert!(recovered.members == expected.members || expected.members.is_none());
         let known = (recovered.promised, recovered.members.clone(), recovered.formed);
         if rot {
             self.check_rotten(&expected, recovered);

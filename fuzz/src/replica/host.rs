@@ -10,6 +10,7 @@ use synod::entry::Entry;
 use synod::membership::ReplicaId;
 use synod::message::Message;
 use synod::output::{Event, IgnoreReason, Misbehaviour, Output, Timer};
+use synod::quorum::QuorumSystem;
 use synod::record::{Lsn, Record, Recovered};
 use synod::replay::Replay;
 use synod::replica::{Consistency, Replica, Role};
@@ -19,7 +20,7 @@ use synod::wire::{self, Body};
 
 use super::super::choices::Choices;
 use super::super::frames::{CLUSTER, Name};
-use super::messages::{View, members};
+use super::messages::{View, list, quorums};
 use super::watch::{Logged, Watch, may_halt};
 
 /// How many outputs one drain may give.
@@ -77,12 +78,16 @@ fn settings(choices: &mut Choices<'_>) -> (Config, u32, Vec<(Record, Slot)>) {
     if style & 2 == 2 {
         config.apply_slots = 3;
     }
+    if style & 16 == 16 {
+        config.quorums = QuorumSystem::Sizes { prepare: count as u8, accept: 1 };
+    }
     if style & 8 == 8 {
         config.patience = Duration::ZERO;
     }
+    let quorums = quorums(&config.quorums, count).expect("each size with its counterpart");
     let mut records = Vec::new();
     if style & 4 == 0 {
-        records.push((Record::Members { members: members(count) }, Slot::ZERO));
+        records.push((Record::Members { members: list(count, quorums) }, Slot::ZERO));
         records.push((Record::Formed, Slot::ZERO));
     }
     (config, count, records)
@@ -124,7 +129,8 @@ impl Host {
     pub(super) fn view(&self) -> View {
         let status = self.replica.status();
         let (promised, chosen) = (status.promised, status.chosen);
-        View { me: self.name, members: self.members, promised, chosen }
+        let quorums = quorums(&self.config.quorums, self.members).expect("they were checked");
+        View { me: self.name, members: self.members, quorums, promised, chosen }
     }
 
     pub(super) fn leads(&self) -> bool {

@@ -3,12 +3,13 @@
 
 use synod::ballot::Ballot;
 use synod::entry::{BatchBuilder, CommandId, Entry};
-use synod::membership::{DiskId, Incarnation, Member, ReplicaId};
+use synod::membership::{DiskId, Incarnation, Member, Membership, ReplicaId};
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
     Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
     Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
+use synod::quorum::{QuorumSystem, Quorums};
 use synod::slot::{ALPHA, Run, Slot, Slots};
 use synod::wire::SLOT_MAX;
 
@@ -25,13 +26,25 @@ const LONG: usize = 300 << 10;
 pub(super) struct View {
     pub(super) me: Name,
     pub(super) members: u32,
+    pub(super) quorums: Quorums,
     pub(super) promised: Ballot,
     pub(super) chosen: Slot,
 }
 
 /// The list of members, each on its own disk.
-pub(super) fn members(count: u32) -> Vec<Member> {
+fn members(count: u32) -> Vec<Member> {
     (1..=count).map(|id| member(Name::of(id))).collect()
+}
+
+/// The list of so many members, with their quorums.
+pub(super) fn list(count: u32, quorums: Quorums) -> Membership {
+    Membership::with_quorums(members(count), quorums).expect("quorums of so many")
+}
+
+/// The quorums of these members, if the system is one.
+pub(super) fn quorums(system: &QuorumSystem, count: u32) -> Option<Quorums> {
+    let names: Vec<ReplicaId> = (1..=count).map(ReplicaId).collect();
+    Quorums::new(system, &names).ok()
 }
 
 fn member(name: Name) -> Member {
@@ -86,7 +99,7 @@ pub(super) fn answers(sent: &Message, view: View) -> Vec<Message> {
             return slots.iter().take(64).map(chosen).map(Message::from).collect();
         }
         Message::Forming(told) => {
-            Forming { members: members(view.members), formed: told.formed }.into()
+            Forming { members: Some(list(view.members, view.quorums)), formed: told.formed }.into()
         }
         Message::Forward(Forward { ballot, batch, limit, chosen, .. }) => {
             let numbers =
@@ -309,6 +322,7 @@ impl Speaker<'_, '_> {
     fn forming(&mut self) -> Message {
         let formed = self.choices.flag();
         let mut list = members(self.view.members);
+        let mut quorums = Some(self.view.quorums);
         match self.choices.byte() % 8 {
             0..=2 => {}
             3 => list.clear(),
@@ -317,8 +331,17 @@ impl Speaker<'_, '_> {
             }
             5 => list.push(member(Name::of(40))),
             6 => list[0].disk = DiskId([self.choices.byte(); 16]),
-            _ => list.reverse(),
+            _ => {
+                let system = QuorumSystem::Sizes { prepare: 1, accept: list.len() as u8 };
+                quorums = self::quorums(&system, list.len() as u32);
+            }
         }
-        Forming { members: list, formed }.into()
+        let members = match quorums {
+            Some(quorums) if quorums.members() == list.len() => {
+                Membership::with_quorums(list, quorums)
+            }
+            _ => Membership::new(list),
+        };
+        Forming { members: members.ok(), formed }.into()
     }
 }

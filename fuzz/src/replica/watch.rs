@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::ballot::Ballot;
 use synod::config::Config;
 use synod::entry::{Batch, ENTRY_BYTES_MAX, Entry};
-use synod::membership::{Incarnation, Member, ReplicaId};
+use synod::membership::{Incarnation, Membership, ReplicaId};
 use synod::message::{Accepted, Announcement, Message, Promise};
 use synod::output::{Fate, HaltReason};
 use synod::record::Record;
@@ -23,7 +23,7 @@ pub(super) struct Watch {
     /// The highest ballot of a Promise that left.
     pub(super) promise_sent: Ballot,
     /// The list of members that left.
-    told: Vec<Member>,
+    told: Option<Membership>,
     before: Option<Status>,
     /// Commands whose fate was told, in this start.
     fates: BTreeSet<u64>,
@@ -100,7 +100,7 @@ impl Watch {
             }
             Record::Members { members } => {
                 let twice = log.records.iter().any(|(r, _)| matches!(r, Record::Members { .. }));
-                assert!(!twice && !members.is_empty(), "a list of members is replaced");
+                assert!(!twice && !members.members().is_empty(), "a list of members is replaced");
             }
             Record::Chosen { .. } | Record::Formed => {}
         }
@@ -149,7 +149,7 @@ impl Watch {
             Message::CatchUp(asked) => {
                 assert!(!asked.slots.is_empty() && asked.slots.len() <= ALPHA, "asks for nothing");
             }
-            Message::Forming(told) => self.list_is_durable(&told.members, told.formed, log),
+            Message::Forming(told) => self.list_is_durable(told.members.as_ref(), told.formed, log),
             Message::Forward(forward) => self.note_out(&forward.batch, log),
             Message::ForwardAnswer(answer) => announces_what_is_known(&answer.announcement, log),
             Message::ReadIndexAnswer(answer) => announces_what_is_known(&answer.announcement, log),
@@ -203,16 +203,16 @@ impl Watch {
         }
     }
 
-    fn list_is_durable(&mut self, members: &[Member], formed: bool, log: &Logged<'_>) {
+    fn list_is_durable(&mut self, members: Option<&Membership>, formed: bool, log: &Logged<'_>) {
         let durable = |wanted: &dyn Fn(&Record) -> bool| log.durable().any(wanted);
-        if !members.is_empty() {
+        if let Some(members) = members {
             let same = |record: &Record| match record {
                 Record::Members { members: there } => there == members,
                 _ => false,
             };
             assert!(durable(&same), "I4: tells a list of members that is not durable");
-            assert!(self.told.is_empty() || self.told == members, "two lists are told");
-            self.told = members.to_vec();
+            assert!(self.told.as_ref().is_none_or(|told| told == members), "two lists are told");
+            self.told = Some(members.clone());
         }
         let is_formed = |record: &Record| *record == Record::Formed;
         assert!(!formed || durable(&is_formed), "I4: says that it is formed before it is durable");

@@ -65,11 +65,23 @@ fn settings_that_name_other_members_than_the_log_are_refused() {
 }
 
 #[test]
+fn settings_with_other_quorums_than_the_log_are_refused() {
+    let start = |system: &str| {
+        let quorums = system.parse().unwrap();
+        let config = Config { quorums, ..Config::new([1, 2, 3].map(id)) };
+        Replica::new(config, recovered(1), Instant::ZERO).err()
+    };
+    assert_eq!(start("sizes/3/1"), Some(ConfigError::OtherQuorums));
+    assert_eq!(start("weights:1=2,2=2,3=2/4/4"), None, "the same sets in other words");
+    assert!(matches!(start("sizes/2/1"), Some(ConfigError::Quorums(_))), "they miss one another");
+}
+
+#[test]
 fn every_end_says_what_happened_and_what_to_do() {
-    let ours = members(3);
+    let ours = membership(3);
     let reasons = [
         (
-            HaltReason::ConflictingMembers { peer: id(2), ours: ours.clone(), theirs: ours },
+            HaltReason::ConflictingMembers { peer: id(2), ours: Some(ours.clone()), theirs: ours },
             "another list",
         ),
         (

@@ -94,7 +94,7 @@ fn what_an_earlier_leader_left_and_reads_and_ends_are_told_of() {
 
     alone.hear(2, Refused { incarnation: Incarnation(5), before: Standing::default() });
     assert!(alone.says().starts_with("it has stopped for good: replica 2"), "{}", alone.says());
-    let unformed = Recovered { members: vec![], formed: false, ..recovered(1) };
+    let unformed = Recovered { members: None, formed: false, ..recovered(1) };
     assert!(Alone::start(unformed).says().starts_with("the cluster is not formed"));
 }
 

@@ -4,6 +4,7 @@ use std::format;
 
 use crate::ballot::Ballot;
 use crate::entry::{CommandId, Entry, Place};
+use crate::membership::VoteSet;
 use crate::output::Fate;
 use crate::slot::Slot;
 
@@ -41,7 +42,7 @@ impl Oracle {
                 format!("{slot} at {ballot} is {entry}, and was {} before", held.entry),
             );
         }
-        let proposal = Proposal { print, entry: entry.clone(), votes: 0 };
+        let proposal = Proposal { print, entry: entry.clone(), votes: VoteSet::EMPTY };
         self.proposals.insert((slot, ballot), proposal);
         self.p2c_new_proposal(slot, ballot, print)?;
         Ok(true)
@@ -94,11 +95,13 @@ impl Oracle {
         let Some(proposal) = self.proposals.get_mut(&(slot, ballot)) else {
             return broken("I2", format!("{} accepted {slot} at {ballot}: never proposed", at + 1));
         };
-        let before = proposal.votes.count_ones() as usize;
-        proposal.votes |= 1 << at;
-        let after = proposal.votes.count_ones() as usize;
-        if before < self.quorum && after >= self.quorum {
+        let before = proposal.votes;
+        proposal.votes.insert(at);
+        let after = proposal.votes;
+        if !self.is_accept_quorum(before) && self.is_accept_quorum(after) {
+            let proposal = &self.proposals[&(slot, ballot)];
             let (print, entry) = (proposal.print, proposal.entry.clone());
+            self.chosen_by_few += u64::from(2 * after.len() <= self.replicas);
             self.become_chosen(slot, ballot, print, &entry)?;
         }
         Ok(())

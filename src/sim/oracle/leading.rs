@@ -1,8 +1,10 @@
 //! Who leads, and who follows whom: by right, and no longer than that.
 
+use std::collections::BTreeMap;
 use std::format;
 
 use crate::ballot::Ballot;
+use crate::membership::VoteSet;
 use crate::replica::{Role, Status};
 
 use super::{Broken, Oracle, broken, index_of};
@@ -34,16 +36,26 @@ impl Oracle {
 
     /// LEAD: whoever leads has heard Promises of its ballot from a quorum, its own among them.
     pub(super) fn lead_has_its_quorum(&self, at: usize, ballot: Ballot) -> Result<(), Broken> {
-        let promises = self.promises.get(&ballot);
-        let others = promises.map_or(0, |by| by.keys().filter(|by| **by != at).count());
-        let own = usize::from(self.images[at].promised >= ballot);
-        if own + others < self.quorum {
+        let votes = self.promised(at, ballot);
+        if !self.is_prepare_quorum(votes) {
             return broken(
                 "LEAD",
-                format!("{} leads at {ballot} on {own} + {others} Promises", at + 1),
+                format!("{} leads at {ballot} on Promises of {votes:?}", at + 1),
             );
         }
         Ok(())
+    }
+
+    /// Whether it leads on the Promises of fewer than a majority.
+    pub(crate) fn led_by_few(&self, at: usize, ballot: Ballot) -> bool {
+        2 * self.promised(at, ballot).len() <= self.replicas
+    }
+
+    /// Whose Promises of its ballot it has heard, its own among them.
+    fn promised(&self, at: usize, ballot: Ballot) -> VoteSet {
+        let heard = self.promises.get(&ballot).into_iter().flat_map(BTreeMap::keys);
+        let votes = heard.copied().fold(VoteSet::EMPTY, VoteSet::with).without(at);
+        if self.images[at].promised >= ballot { votes.with(at) } else { votes }
     }
 
     /// LEAD: only a leader has slots open, or holds what others have forwarded. Whoever gives up

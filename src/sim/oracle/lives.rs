@@ -1,9 +1,8 @@
 //! How a cluster forms, and what a start of a replica says that it stood by before.
 
 use std::format;
-use std::vec::Vec;
 
-use crate::membership::{Incarnation, Member, Peer, ReplicaId};
+use crate::membership::{Incarnation, Member, Membership, Peer, ReplicaId};
 use crate::message::{Forming, Message, Refused, Standing};
 use crate::record::{Record, Recovered};
 
@@ -13,9 +12,9 @@ use super::{Broken, Oracle, broken, index_of};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
     /// The list of members that it appended, durable or not.
-    list_written: Vec<Member>,
+    list_written: Option<Membership>,
     /// The list of members that is durable on its disk.
-    list: Vec<Member>,
+    list: Option<Membership>,
     /// Whether it is formed by its disk.
     formed: bool,
     /// The latest of its starts.
@@ -45,9 +44,9 @@ impl Life {
 
 impl Oracle {
     /// The replica was made as a member of a formed cluster.
-    pub(crate) fn on_installed(&mut self, at: usize, members: &[Member]) {
+    pub(crate) fn on_installed(&mut self, at: usize, members: &Membership) {
         let life = &mut self.images[at].life;
-        (life.list, life.list_written) = (members.to_vec(), members.to_vec());
+        (life.list, life.list_written) = (Some(members.clone()), Some(members.clone()));
         life.formed = true;
     }
 
@@ -57,10 +56,10 @@ impl Oracle {
         match record {
             Record::Members { members } => {
                 let life = &mut self.images[at].life;
-                if !life.list_written.is_empty() && life.list_written != *members {
+                if life.list_written.as_ref().is_some_and(|list| list != members) {
                     return broken("FORM", format!("{} replaces its list of members", at + 1));
                 }
-                life.list_written.clone_from(members);
+                life.list_written = Some(members.clone());
             }
             Record::Formed => {
                 let list = &self.images[at].life.list_written;
@@ -68,7 +67,8 @@ impl Oracle {
                     let by = index_of(member.replica);
                     by == at || self.images.get(by).is_some_and(|image| image.life.list == *list)
                 };
-                if list.is_empty() || !list.iter().all(has_it) {
+                let agreed = |list: &Membership| list.members().iter().all(has_it);
+                if !list.as_ref().is_some_and(agreed) {
                     return broken(
                         "FORM",
                         format!("{} is formed, and not every member has its list", at + 1),
@@ -84,7 +84,7 @@ impl Oracle {
     pub(super) fn note_formed(&mut self, at: usize, record: &Record) {
         let life = &mut self.images[at].life;
         match record {
-            Record::Members { members } => life.list.clone_from(members),
+            Record::Members { members } => life.list = Some(members.clone()),
             Record::Formed => life.formed = true,
             Record::Promised { .. } | Record::Accepted { .. } | Record::Chosen { .. } => {}
         }
@@ -95,8 +95,7 @@ impl Oracle {
     pub(super) fn life_goes_on(&mut self, at: usize, recovered: &Recovered) -> Result<(), Broken> {
         let life = &self.images[at].life;
         let who = at + 1;
-        if recovered.members != life.list && !life.list.is_empty()
-            || life.formed && !recovered.formed
+        if recovered.members != life.list && life.list.is_some() || life.formed && !recovered.formed
         {
             return broken("FORM", format!("{who} was formed, and starts without its list"));
         }
@@ -189,8 +188,7 @@ impl Oracle {
     /// FORM: a list is told only once it is durable, and so is being formed.
     fn forming_is_durable(&self, at: usize, told: &Forming) -> Result<(), Broken> {
         let life = &self.images[at].life;
-        if (!told.members.is_empty() && told.members != life.list) || (told.formed && !life.formed)
-        {
+        if (told.members.is_some() && told.members != life.list) || (told.formed && !life.formed) {
             return broken("FORM", format!("{} tells {told:?}, not durable", at + 1));
         }
         Ok(())

@@ -23,9 +23,10 @@ use std::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::{CommandId, Entry, Place};
-use crate::membership::{Incarnation, Peer, ReplicaId};
+use crate::membership::{Incarnation, Peer, ReplicaId, VoteSet};
 use crate::message::Promise;
 use crate::output::Fate;
+use crate::quorum::{Quorums, Tally};
 use crate::record::{Lsn, Record, Recovered};
 use crate::slot::{Slot, Slots};
 
@@ -51,7 +52,7 @@ struct Proposal {
     print: u64,
     entry: Entry,
     /// Who has durably accepted it, a bit for each replica.
-    votes: u16,
+    votes: VoteSet,
 }
 
 /// What is really chosen at a slot.
@@ -101,7 +102,7 @@ struct Image {
 #[derive(Debug)]
 pub(crate) struct Oracle {
     replicas: usize,
-    quorum: usize,
+    quorums: Quorums,
     images: Vec<Image>,
     owners: BTreeMap<Ballot, Incarnation>,
     proposals: BTreeMap<(Slot, Ballot), Proposal>,
@@ -125,6 +126,8 @@ pub(crate) struct Oracle {
     reads: BTreeMap<(ReplicaId, Incarnation, u64), Slot>,
     /// Everything below was seen by somebody: in the answer to a command, or to a read.
     seen: Slot,
+    /// How many slots were chosen by fewer than a majority.
+    chosen_by_few: u64,
     /// How many commands were reported chosen.
     acknowledged: u64,
     /// The lives of replicas whose disks are not what they were: nobody may count their votes.
@@ -139,11 +142,12 @@ pub(crate) fn index_of(replica: ReplicaId) -> usize {
 }
 
 impl Oracle {
-    /// Oracles for this many replicas, named from 1 on.
-    pub(crate) fn new(replicas: usize) -> Self {
+    /// Oracles for as many replicas as these quorums are of, named from 1 on.
+    pub(crate) fn new(quorums: Quorums) -> Self {
+        let replicas = quorums.members();
         Self {
             replicas,
-            quorum: replicas / 2 + 1,
+            quorums,
             images: std::vec![Image::default(); replicas],
             owners: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -159,10 +163,32 @@ impl Oracle {
             ordered: BTreeMap::new(),
             reads: BTreeMap::new(),
             seen: Slot::ZERO,
+            chosen_by_few: 0,
             acknowledged: 0,
             lost_lives: BTreeSet::new(),
             framed: BTreeSet::new(),
         }
+    }
+
+    /// Whether these can elect a leader and choose: they are a quorum of both kinds.
+    pub(crate) fn can_go_on(&self, replicas: impl Iterator<Item = usize>) -> bool {
+        let votes = replicas.fold(VoteSet::EMPTY, VoteSet::with);
+        self.is_prepare_quorum(votes) && self.is_accept_quorum(votes)
+    }
+
+    /// Whether these are a prepare quorum.
+    fn is_prepare_quorum(&self, votes: VoteSet) -> bool {
+        self.quorums.prepare(votes, VoteSet::EMPTY) == Tally::Won
+    }
+
+    /// Whether these are an accept quorum.
+    fn is_accept_quorum(&self, votes: VoteSet) -> bool {
+        self.quorums.accept(votes, VoteSet::EMPTY) == Tally::Won
+    }
+
+    /// How many slots were chosen by fewer than a majority of the members.
+    pub(crate) fn chosen_by_few(&self) -> u64 {
+        self.chosen_by_few
     }
 
     /// How many slots are really chosen.

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use crate::ballot::Ballot;
 use crate::entry::Entry;
-use crate::membership::{Peer, ReplicaId};
+use crate::membership::{Peer, ReplicaId, VoteSet};
 use crate::message::{Accepted, Announcement, Message, Promise};
 use crate::slot::{ALPHA, Slot, Slots};
 
@@ -289,32 +289,36 @@ impl Oracle {
         slot: Slot,
         print: u64,
     ) -> Result<(), Broken> {
-        let mut reports: Vec<Report> = Vec::new();
+        let mut reports: Vec<(Report, usize)> = Vec::new();
         if let Some(pages) = self.promises.get(&ballot) {
             // Below the ballot an acceptor is frozen, so pages of one ballot are equally true,
             // however old: what it told before its disk lost a record or its mark passed still
             // counts.
             let others = pages.iter().filter(|(by, _)| **by != at);
-            reports.extend(others.filter_map(|(_, pages)| {
-                pages.iter().filter_map(|page| report_of(page, slot)).min()
+            reports.extend(others.filter_map(|(by, pages)| {
+                Some((pages.iter().filter_map(|page| report_of(page, slot)).min()?, *by))
             }));
         }
         if self.images[at].promised >= ballot {
             let own = self.images[at].written.get(&slot);
             let highest = own.and_then(|own| own.range(..ballot).next_back().copied());
-            reports.push(Report::Accepted(highest));
+            reports.push((Report::Accepted(highest), at));
         }
-        reports.retain(|report| *report != Report::Chosen);
+        reports.retain(|(report, _)| *report != Report::Chosen);
         // A slot that may be lost counts only beside a report at least as high, so the quorum with
         // the lowest highest report decides.
-        reports.sort_unstable_by_key(|report| match report {
+        reports.sort_unstable_by_key(|(report, _)| match report {
             Report::Faulty(most) => (Some(*most), 0),
             Report::Accepted(ballot) => (*ballot, 1),
             Report::Chosen => (None, 2),
         });
-        let decisive = reports.iter().skip(self.quorum - 1).find_map(|report| match report {
-            Report::Accepted(highest) => Some(*highest),
-            Report::Faulty(_) | Report::Chosen => None,
+        let mut votes = VoteSet::EMPTY;
+        let decisive = reports.iter().find_map(|(report, by)| {
+            votes.insert(*by);
+            match report {
+                Report::Accepted(highest) if self.is_prepare_quorum(votes) => Some(*highest),
+                Report::Accepted(_) | Report::Faulty(_) | Report::Chosen => None,
+            }
         });
         let lowest = match decisive {
             Some(Some(lowest)) => lowest,

@@ -8,7 +8,9 @@ use super::{Broken, Oracle};
 use crate::ballot::Ballot;
 use crate::config::Config;
 use crate::entry::{BatchBuilder, CommandId, Entry};
-use crate::membership::{ClusterId, DiskId, Incarnation, Member, Peer, ReplicaId};
+use crate::membership::{
+    ClusterId, DiskId, Incarnation, Member, Membership, Peer, ReplicaId, VoteSet,
+};
 use crate::message::{
     Accept, Accepted, Announcement, Chosen, Fetched, Forming, Heartbeat, HeartbeatAnswer, Message,
     Nack, Prepare, Promise, Refused, Standing,
@@ -50,7 +52,7 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        let mut oracle = Oracle::new(3);
+        let mut oracle = Oracle::new(*members().quorums());
         (0..3).for_each(|at| oracle.on_installed(at, &members()));
         Self { oracle, lsns: [0; 3] }
     }
@@ -135,15 +137,16 @@ fn breaks(invariant: &str, outcome: Result<(), Broken>) {
     }
 }
 
-fn members() -> Vec<Member> {
-    (1..=3).map(|r| Member { replica: ReplicaId(r), disk: DiskId::default() }).collect()
+fn members() -> Membership {
+    let member = |r| Member { replica: ReplicaId(r), disk: DiskId::default() };
+    Membership::new((1..=3).map(member).collect()).unwrap()
 }
 
 fn recovered(promised: Ballot, chosen: Slot, accepted: Vec<(Slot, Ballot, Entry)>) -> Recovered {
     Recovered {
         cluster: ClusterId::default(),
         me: peer(2, 2),
-        members: members(),
+        members: Some(members()),
         formed: true,
         promised,
         chosen,
@@ -294,7 +297,11 @@ fn p2c_a_proposal_above_becomes_wrong_when_its_rival_is_chosen() {
 #[test]
 fn agr_two_entries_are_chosen() {
     let mut history = History::chosen();
-    let forced = super::Proposal { print: super::fingerprint(&b()), entry: b(), votes: 0b100 };
+    let forced = super::Proposal {
+        print: super::fingerprint(&b()),
+        entry: b(),
+        votes: VoteSet::EMPTY.with(2),
+    };
     history.oracle.proposals.insert((S0, ballot(0, 9)), forced);
     breaks("AGR", history.oracle.count_vote(1, S0, ballot(0, 9)));
 }
@@ -378,7 +385,7 @@ fn i10_a_promise_hides_an_acceptance_or_makes_one_up() {
 #[test]
 fn form_one_round_a_replaced_list_a_vote_or_a_word_before_its_time() {
     let list = Record::Members { members: members() };
-    let mut oracle = Oracle::new(3);
+    let mut oracle = Oracle::new(*members().quorums());
     let persist = |oracle: &mut Oracle, at, record: &Record| {
         oracle.on_persist(at, record, S0, |_| None)?;
         oracle.on_durable(at, Lsn(1), record, S0)
@@ -386,23 +393,23 @@ fn form_one_round_a_replaced_list_a_vote_or_a_word_before_its_time() {
     let send = |oracle: &mut Oracle, from, message: Message| {
         oracle.on_send(peer(from, 1), ReplicaId(2), &message)
     };
-    let told = |formed| Message::Forming(Forming { members: members(), formed });
+    let told = |formed| Message::Forming(Forming { members: Some(members()), formed });
     breaks("FORM", send(&mut oracle, 1, told(false)));
     breaks("FORM", persist(&mut oracle, 0, &Record::Formed));
     persist(&mut oracle, 0, &list).unwrap();
     persist(&mut oracle, 1, &list).unwrap();
     breaks("FORM", persist(&mut oracle, 0, &Record::Formed));
-    breaks("FORM", persist(&mut oracle, 0, &Record::Members { members: Vec::new() }));
+    let others = Membership::new(members().members()[..2].to_vec()).unwrap();
+    breaks("FORM", persist(&mut oracle, 0, &Record::Members { members: others }));
     persist(&mut oracle, 2, &list).unwrap();
     persist(&mut oracle, 2, &Record::Formed).unwrap();
     send(&mut oracle, 3, told(true)).unwrap();
     breaks("FORM", send(&mut oracle, 2, told(true)));
     breaks("FORM", send(&mut oracle, 2, Prepare { ballot: ballot(1, 2), first: S0 }.into()));
-    let mut forgetful = recovered(ballot(0, 0), S0, Vec::new());
-    forgetful.formed = false;
+    let forgetful = Recovered { formed: false, ..recovered(ballot(0, 0), S0, Vec::new()) };
     breaks("FORM", oracle.on_recovered(2, &forgetful));
     let mut other = recovered(ballot(0, 0), S0, Vec::new());
-    other.members.clear();
+    other.members = None;
     breaks("FORM", oracle.on_recovered(1, &other));
 }
 

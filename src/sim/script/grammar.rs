@@ -9,6 +9,7 @@ use std::vec::Vec;
 use crate::ballot::Ballot;
 use crate::config::Config;
 use crate::membership::ReplicaId;
+use crate::quorum::QuorumTextError;
 use crate::sim::host::{DiskKind, Settings};
 
 use super::words::{self, Words};
@@ -414,6 +415,9 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<(), String> {
         "queue_bytes" => config.queue_bytes = size()?,
         "unsynced_bytes" => config.unsynced_bytes = size()?,
         "apply_slots" => config.apply_slots = words::number(value)?,
+        "quorums" => {
+            config.quorums = value.parse().map_err(|error: QuorumTextError| error.to_string())?;
+        }
         _ => return Err(format!("a cluster has no setting {key}={value}")),
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::vec::Vec;
 use super::{COMMAND_BYTES_MAX, Simulation, digest, simulate_machine};
 use crate::entry::Place;
 use crate::machine::StateMachine;
+use crate::quorum::QuorumSystem;
 use crate::sim::{
     DiskFaults, Mode, Outcome, Random, Registers, Shape, Swarm, simulate, simulate_fault_free,
 };
@@ -41,6 +42,7 @@ fn swarm(seed: u64) -> Swarm {
 fn partial(seed: u64, shape: Shape) -> Swarm {
     let swarm = swarm(seed).with(|parts| {
         (parts.settings.replicas, parts.weather.rot_permille) = (5, 0);
+        parts.settings.config.quorums = QuorumSystem::Majority;
         parts.weather.links.single.clear();
         parts.weather.disks = DiskFaults::NONE;
         parts.mode = Mode::Partial { shape, odd: 1 };

@@ -28,7 +28,7 @@ fn send(to: u32, message: impl Into<Message>) -> Output {
 
 #[test]
 fn a_stranger_that_gets_more_than_an_answer_breaks_the_claim() {
-    let list = || Forming { members: std::vec::Vec::new(), formed: true };
+    let list = || Forming { members: None, formed: true };
     let page = || CatchUp { slots: Slots::one(Slot(1)), chosen: Slot(1) };
     let ignored = |peer| {
         let reason = IgnoreReason::NoMember;

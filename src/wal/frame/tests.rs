@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use super::*;
+use crate::membership::{DiskId, MEMBERS_MAX, Member};
 
 const SALT: Salt = Salt { salt: 0x1234_5678_9abc_def0, segment: 7 };
 const AT: u32 = 8192;
@@ -25,12 +26,19 @@ fn a_body_longer_than_any_record_is_not_read() {
 #[test]
 fn a_body_that_its_kind_cannot_have_is_no_item() {
     let item = |kind, body: &[u8]| Frame::read(&framed(kind, body), AT, SALT).unwrap().item();
-    assert!(matches!(
-        item(Kind::Members, &[0; MEMBERS_MAX * MEMBER]),
-        Some(Item::Record(Record::Members { members })) if members.len() == MEMBERS_MAX
-    ));
-    assert_eq!(item(Kind::Members, &[0; (MEMBERS_MAX + 1) * MEMBER]), None);
-    assert_eq!(item(Kind::Members, &[0; MEMBER + 1]), None);
+    let member = |i| Member { replica: ReplicaId(i), disk: DiskId([i as u8; 16]) };
+    let members = Membership::new((1..=MEMBERS_MAX as u32).map(member).collect()).unwrap();
+    let mut body = Vec::new();
+    put_members(&mut body, &members);
+    put_quorums(&mut body, &members);
+    let held = item(Kind::Members, &body);
+    assert_eq!(held, Some(Item::Record(Record::Members { members: members.clone() })));
+    assert_eq!(item(Kind::Members, &body[1..]), None);
+    assert_eq!(item(Kind::Members, &body[MEMBER..]), None, "quorums of more members");
+    assert_eq!(item(Kind::Members, &body[..QUORUMS - 1]), None);
+    let (first, rest) = body.split_at(MEMBER);
+    let turned = [&rest[..MEMBER], first, &rest[MEMBER..]].concat();
+    assert_eq!(item(Kind::Members, &turned), None, "out of order, so places would be others'");
     assert_eq!(item(Kind::Promised, &[0; 15]), None);
     assert_eq!(item(Kind::Accepted, &[0; ENTRY_HEAD - 1]), None);
     assert_eq!(item(Kind::Lost, &[0; ENTRY_HEAD]), None, "no kind has number 0");

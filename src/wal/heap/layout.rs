@@ -77,7 +77,7 @@ impl HeapMedium {
     pub fn extents(&self) -> Vec<Extent> {
         let mut extents = Vec::new();
         let mut listed = slots(&self.file_bytes(superblock::NAME)).into_iter().flatten();
-        let listed = listed.any(|block| !block.members.is_empty());
+        let listed = listed.any(|block| block.members.is_some());
         for file in self.file_names() {
             let bytes = self.file_bytes(&file);
             if file == superblock::NAME {

@@ -7,7 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::membership::{DiskId, ReplicaId};
+use crate::membership::{DiskId, Member, ReplicaId};
 use crate::record::Record;
 use crate::wal::tests::{CLUSTER, ME, accepted, ballot, entry, open, sync};
 use crate::wal::{Fault, HeapMedium, Wal};
@@ -73,7 +73,7 @@ fn a_sound_log_is_told_as_a_start_would_find_it() {
     let disk = HeapMedium::new(1);
     let mut wal = three_groups(&disk);
     let disk_id = DiskId([3; 16]);
-    let members = vec![Member { replica: ME, disk: disk_id }];
+    let members = Membership::new(vec![Member { replica: ME, disk: disk_id }]).unwrap();
     append(&mut wal, &Record::Members { members: members.clone() }, 0);
     append(&mut wal, &Record::Formed, 0);
     append(&mut wal, &Record::Promised { ballot: ballot(9) }, 2);
@@ -99,7 +99,7 @@ fn a_sound_log_is_told_as_a_start_would_find_it() {
     let end = seen.end.unwrap();
     assert_eq!((end.row.verdict, end.segment, end.offset), (Verdict::End, 1, records.end));
     let log = seen.log.unwrap();
-    assert_eq!((log.members, log.formed, log.promised), (members, true, ballot(9)));
+    assert_eq!((log.members, log.formed, log.promised), (Some(members), true, ballot(9)));
     assert_eq!((log.chosen, log.last, log.durable), (Slot(2), Lsn(7), Lsn(7)));
     let run =
         |from, to, round| Run { slots: Slots::new(Slot(from), Slot(to)), ballot: ballot(round) };
@@ -241,6 +241,7 @@ fn a_lost_list_of_members_is_a_refusal() {
     let disk = HeapMedium::new(1);
     let (mut wal, _) = open(&disk).unwrap();
     let members = vec![Member { replica: ReplicaId(1), disk: DiskId([1; 16]) }];
+    let members = Membership::new(members).unwrap();
     append(&mut wal, &Record::Members { members }, 0);
     // Written, and not finished: the superblock does not have it.
     wal.start_sync().unwrap().unwrap().write();

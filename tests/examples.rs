@@ -176,6 +176,23 @@ fn five_replicas() {
 }
 
 #[test]
+fn five_replicas_of_which_two_are_enough() {
+    replicates(&random_lines(1000, 6), &["--replicas", "5", "--quorums", "sizes/4/2"], 5, 1);
+}
+
+#[test]
+fn six_replicas_in_three_zones() {
+    let zones = ["--replicas", "6", "--quorums", "zones:1+2,3+4,5/2/2"];
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    refused(temp.path(), &zones, "replica 6 has no weight or lies in no zone");
+    // A zone of two needs both, so with its leader gone the other two zones go on.
+    let zones = ["--replicas", "6", "--quorums", "zones:1+2,3+4,5+6/2/2"];
+    replicates(&random_lines(500, 7), &zones, 6, 1);
+    refused(temp.path(), &["--quorums", "sizes/2/1"], "misses accept quorum");
+    refused(temp.path(), &["--quorums", "most"], "quorums are written as majority");
+}
+
+#[test]
 fn standard_input_is_spooled() {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let input = random_lines(1000, 5);

@@ -10,6 +10,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use synod::quorum::QuorumSystem;
+
 use crate::clock;
 use crate::protocol::{self, Report, Request};
 
@@ -45,6 +47,7 @@ struct Process {
 pub(crate) struct Cluster {
     directory: PathBuf,
     addresses: Vec<SocketAddr>,
+    quorums: QuorumSystem,
     processes: Vec<Process>,
     events: Receiver<Event>,
     sender: Sender<Event>,
@@ -52,7 +55,11 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts the replicas, with their logs below `directory` and a fresh key that only they know.
-    pub(crate) fn start(directory: &Path, replicas: u32) -> io::Result<Self> {
+    pub(crate) fn start(
+        directory: &Path,
+        replicas: u32,
+        quorums: QuorumSystem,
+    ) -> io::Result<Self> {
         // The sockets are all open at once, so that the system gives each another port. Each
         // replica's process then binds its own, and binds it again when it is started again.
         let sockets = (0..replicas)
@@ -69,7 +76,8 @@ impl Cluster {
 
         let (sender, events) = mpsc::channel();
         let directory = directory.to_owned();
-        let mut cluster = Self { directory, addresses, processes: Vec::new(), events, sender };
+        let processes = Vec::new();
+        let mut cluster = Self { directory, addresses, quorums, processes, events, sender };
         for replica in 0..cluster.addresses.len() {
             let process = cluster.spawn(replica, 0)?;
             cluster.processes.push(process);
@@ -190,6 +198,7 @@ impl Cluster {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["replica", "--id", &(replica + 1).to_string()])
             .args(["--addresses", &addresses.join(",")])
+            .args(["--quorums", &self.quorums.to_string()])
             .arg("--key")
             .arg(self.directory.join("key"))
             .arg("--log")

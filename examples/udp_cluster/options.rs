@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use synod::ReplicaId;
+use synod::quorum::{QuorumError, QuorumSystem, Quorums};
 
 /// The most replicas that a cluster can have.
 const REPLICAS_MAX: u32 = 9;
@@ -34,11 +36,14 @@ pub(crate) struct RunOptions {
     /// [default: the README's text, repeated to 100000 lines]
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
-    /// How many replicas, 1 to 9. A majority of them must be up, so with 1 or 2 nothing moves while
-    /// the leader is down.
+    /// How many replicas, 1 to 9. With 1 or 2 nothing moves while the leader is down.
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICAS_MAX)))]
     pub(crate) replicas: u32,
+    /// Which sets of replicas decide: majority, sizes/PREPARE/ACCEPT, weights:1=3,2=1,3=1/4/2 or
+    /// zones:1+2+3,4+5+6/2/1. Lines need an accept quorum; a new leader needs a prepare quorum.
+    #[arg(long, value_name = "SYSTEM", default_value = "majority")]
+    pub(crate) quorums: QuorumSystem,
     /// Leave the leader alone.
     #[arg(long)]
     pub(crate) no_kill: bool,
@@ -46,6 +51,14 @@ pub(crate) struct RunOptions {
     /// [default: a temporary directory, removed on success, kept and named on failure]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// The quorums of these replicas.
+    pub(crate) fn judged_quorums(&self) -> Result<Quorums, QuorumError> {
+        let names: Vec<ReplicaId> = (1..=self.replicas).map(ReplicaId).collect();
+        Quorums::new(&self.quorums, &names)
+    }
 }
 
 /// The parts that are not for people.
@@ -66,6 +79,9 @@ pub(crate) struct ReplicaOptions {
     /// The UDP address of every replica, in the order of their numbers, this one's among them.
     #[arg(long, value_name = "ADDRESS", required = true, value_delimiter = ',')]
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Which sets of replicas decide.
+    #[arg(long, value_name = "SYSTEM", default_value = "majority")]
+    pub(crate) quorums: QuorumSystem,
     /// The file with the cluster's key: 32 random bytes.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: PathBuf,

@@ -147,7 +147,8 @@ fn start(options: &ReplicaOptions, machine: LineMachine) -> Result<Handle<LineMa
     let cluster = ClusterId::named("udp_cluster").map_err(|error| usage(&error))?;
     let failed = |error: &dyn fmt::Display| Failure::Failed(error.to_string());
     let log = Wal::open_directory(&options.log, cluster, me).map_err(|error| failed(&error))?;
-    let config = Config { batch_bytes: BATCH_BYTES, ..Config::new(members) };
+    let quorums = options.quorums.clone();
+    let config = Config { batch_bytes: BATCH_BYTES, quorums, ..Config::new(members) };
     Node::start(config, log, transport, machine).map_err(|error| failed(&error))
 }
 

@@ -95,6 +95,7 @@ impl Data {
 
 /// Runs the cluster as the options say, and prints what came of it.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
+    let quorums = options.judged_quorums().map_err(|error| Failure::Usage(error.to_string()))?;
     let data = Data::prepare(options.data.as_deref())?;
     let input = match Input::open(options.input.as_deref(), data.path()) {
         Ok(input) => input,
@@ -109,7 +110,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
         }
     };
     report::tell(&format!(
-        "{} lines, {} bytes, {} replicas; logs in {}",
+        "{} lines, {} bytes, {} replicas; {quorums}; logs in {}",
         input.lines,
         input.bytes,
         options.replicas,
@@ -194,7 +195,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn start(input: &'a Input, options: &RunOptions, directory: &Path) -> Result<Self, Failure> {
         let now = clock::now();
-        let cluster = Cluster::start(directory, options.replicas)
+        let cluster = Cluster::start(directory, options.replicas, options.quorums.clone())
             .map_err(|error| Failure::Failed(format!("cannot start the replicas: {error}")))?;
         Ok(Self {
             input,

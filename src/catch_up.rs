@@ -24,7 +24,7 @@ const STRANGERS_MAX: usize = MEMBERS_MAX;
 
 /// Who is ahead, and what was asked of whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct CatchUp {
+pub struct CatchUp {
     /// The highest chosen mark heard from each member.
     marks: BTreeMap<ReplicaId, Slot>,
     /// The same of strangers: they may teach, but they are bounded apart from the members.
@@ -43,7 +43,7 @@ pub(crate) struct CatchUp {
 
 impl CatchUp {
     /// Hears a peer's chosen mark. Marks are facts: the highest counts.
-    pub(crate) fn note(&mut self, from: ReplicaId, chosen: Slot, is_member: bool) {
+    pub fn note(&mut self, from: ReplicaId, chosen: Slot, is_member: bool) {
         let marks = if is_member { &mut self.marks } else { &mut self.strangers };
         if is_member || marks.len() < STRANGERS_MAX || marks.contains_key(&from) {
             let mark = marks.entry(from).or_default();
@@ -57,18 +57,18 @@ impl CatchUp {
 
     /// The highest chosen mark heard from this peer.
     #[must_use]
-    pub(crate) fn mark(&self, of: ReplicaId) -> Slot {
+    pub fn mark(&self, of: ReplicaId) -> Slot {
         self.marks.get(&of).copied().unwrap_or_default()
     }
 
     /// The highest chosen mark heard from anybody.
     #[must_use]
-    pub(crate) fn highest(&self) -> Slot {
+    pub fn highest(&self) -> Slot {
         self.all().map(|(_, mark)| mark).max().unwrap_or_default()
     }
 
     /// Asks for the next page as soon as the last one has come, or if the lag is long.
-    pub(crate) fn proceed(&mut self, chosen: Slot, missing: Option<Slots>, out: &mut Outbox) {
+    pub fn proceed(&mut self, chosen: Slot, missing: Option<Slots>, out: &mut Outbox) {
         let came = self.asked.filter(|(_, slots)| chosen >= slots.end);
         let whole = came.is_some();
         if let Some((from, _)) = came {
@@ -85,7 +85,7 @@ impl CatchUp {
     }
 
     /// Asks, or asks somebody else, for what was missing at the last tick already; or for a hole.
-    pub(crate) fn on_tick(
+    pub fn on_tick(
         &mut self,
         chosen: Slot,
         missing: Option<Slots>,

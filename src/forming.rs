@@ -18,7 +18,7 @@ use crate::record::{Record, Recovered};
 
 /// A replica's way into its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Forming {
+pub struct Forming {
     me: Member,
     /// The members' names, from the settings.
     names: Vec<ReplicaId>,
@@ -36,7 +36,7 @@ pub(crate) struct Forming {
 impl Forming {
     /// Takes up what the log remembers.
     #[must_use]
-    pub(crate) fn new(names: &[ReplicaId], quorums: Quorums, recovered: &Recovered) -> Self {
+    pub fn new(names: &[ReplicaId], quorums: Quorums, recovered: &Recovered) -> Self {
         let me = Member { replica: recovered.me.replica, disk: recovered.me.disk };
         let mut names = names.to_vec();
         names.sort_unstable();
@@ -53,12 +53,12 @@ impl Forming {
 
     /// The Membership of a formed replica.
     #[must_use]
-    pub(crate) fn membership(&self) -> Option<Membership> {
+    pub fn membership(&self) -> Option<Membership> {
         self.list.clone().filter(|_| self.formed)
     }
 
     /// Goes on as far as what was heard allows. True if the replica is formed by that.
-    pub(crate) fn proceed(&mut self, out: &mut Outbox) -> bool {
+    pub fn proceed(&mut self, out: &mut Outbox) -> bool {
         if self.formed {
             return false;
         }
@@ -89,7 +89,7 @@ impl Forming {
     ///
     /// # Errors
     /// If its list is not ours: this replica must stop.
-    pub(crate) fn handle_forming(
+    pub fn handle_forming(
         &mut self,
         from: Peer,
         told: &Told,
@@ -151,7 +151,7 @@ impl Forming {
     }
 
     /// Shows the disk and the list to everybody: who has told us its list may still wait for ours.
-    pub(crate) fn on_tick(&self, out: &mut Outbox) {
+    pub fn on_tick(&self, out: &mut Outbox) {
         if !self.formed {
             self.send_list(self.others(), out);
         }
@@ -159,7 +159,7 @@ impl Forming {
 
     /// Answers whoever speaks as a member from another disk than the one that is listed: it cannot
     /// be told what the cluster holds, but it can be told to stop.
-    pub(crate) fn send_list(&self, to: Replicas, out: &mut Outbox) {
+    pub fn send_list(&self, to: Replicas, out: &mut Outbox) {
         if !to.is_empty() {
             out.send(to, Told { members: self.list.clone(), formed: self.formed });
         }

@@ -159,8 +159,9 @@ impl Learner {
 
     /// Learns that the entry is chosen at the slot, and that `ballot` is stored with it.
     ///
-    /// `held` is what this replica's acceptor holds there: if that is not this very proposal, the
-    /// entry is written to the log as learned.
+    /// `held` is what this replica's acceptor holds there, and its log with it: if that is not this
+    /// very proposal, the entry is written to the log as learned. A learner without an acceptor
+    /// that writes to the same log passes none.
     ///
     /// # Errors
     /// If another entry is known chosen there (invariant I6). What is known stays.
@@ -204,6 +205,7 @@ impl Learner {
     }
 
     /// Takes what an announcement says of open slots, where `held` has the very ballot it names.
+    /// `held` is what the acceptor of the same log holds; see [`Learner::learn`].
     ///
     /// # Errors
     /// As [`Learner::learn`]. What came before the contradiction is learned.

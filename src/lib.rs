@@ -18,8 +18,8 @@
 //! too: as [`Consistency`] says, those that miss nothing that was acknowledged before they were
 //! asked, at the cost of a round trip to a quorum, or those of what it has applied itself.
 //!
-//! The roles of the papers are in [`roles`] and work alone; [`wire`] and [`fragment`] turn messages
-//! into frames; `sim` runs whole clusters from a seed.
+//! The roles of the papers are in [`roles`] and work alone, for witnesses and observers; [`wire`]
+//! and [`fragment`] turn messages into frames; `sim` runs whole clusters from a seed.
 //!
 //! # Example: the whole loop, by hand
 //!
@@ -123,9 +123,44 @@ pub mod wal;
 pub mod wire;
 
 /// The roles of the papers, as state machines that work alone.
+///
+/// A [`Replica`] is all of them. A host that needs less runs one by itself; the example `roles` has
+/// all three without a log, `tests/roles_alone` a witness and an observer with logs of their own.
+///
+/// **How a role writes and speaks.** It asks its [`Outbox`](roles::Outbox), which hands out
+/// [`Output`]s. The host appends each `Persist` to its log, syncs, and tells
+/// [`Outbox::handle_persisted`](roles::Outbox::handle_persisted); until then the outbox keeps back
+/// what speaks for an acceptor. A host sends nothing that did not come out of it.
+///
+/// **An acceptor alone, a witness,** is a member without a state machine that never leads. It owes:
+///
+/// - *Forming.* An empty log belongs to no cluster yet. [`Forming`](roles::Forming) writes the list
+///   of members ([`Record::Members`](record::Record::Members)), tells it, and writes that every
+///   member told the same ([`Record::Formed`](record::Record::Formed)); before that the acceptor
+///   must not hear of anything.
+/// - *Judging who speaks.* [`Lives`](roles::Lives) refuses a member's name on another disk, which
+///   has forgotten its ballots, and earlier starts; and a Prepare, Accept or Heartbeat counts only
+///   from the replica that its ballot names.
+/// - *Answers* to Prepare, Accept and Fetch, which [`Acceptor`](roles::Acceptor) makes; to
+///   Heartbeat and Canvass, with what it stood by when it started: so a directory that was set back
+///   is found out; and to CatchUp, out of its log.
+/// - *Its mark.* A slot below it is chosen, and its log has the entry: it accepted the very ballot
+///   that an announcement names there, or was sent a Chosen and wrote it down. It tells that with
+///   [`Acceptor::settle`](roles::Acceptor::settle) and
+///   [`Outbox::note_chosen`](roles::Outbox::note_chosen), in slot order; more than
+///   [`ALPHA`](slot::ALPHA) slots above the mark it accepts nothing.
+///
+/// **A learner alone, an observer,** is no member: nobody counts it, and its log is never formed.
+/// Whatever it hears of chosen marks is a fact, and [`CatchUp`](roles::CatchUp) asks for what
+/// [`Learner::missing`](roles::Learner::missing) names. Replicas answer a stranger's CatchUp too.
+/// Since it has no acceptor, it gives [`Learner::learn`](roles::Learner::learn) no `held`: then
+/// each entry is written down.
 pub mod roles {
     pub use crate::acceptor::{Acceptor, Held};
+    pub use crate::catch_up::CatchUp;
+    pub use crate::forming::Forming;
     pub use crate::learner::Learner;
+    pub use crate::lives::Lives;
     pub use crate::outbox::Outbox;
     pub use crate::phase_one::{Finding, PhaseOne};
     pub use crate::proposer::{Limits, Proposed, Proposer};

@@ -26,7 +26,7 @@ struct Life {
 
 /// The latest start that was heard of each member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Lives {
+pub struct Lives {
     lives: BTreeMap<ReplicaId, Life>,
 }
 
@@ -36,11 +36,7 @@ impl Lives {
     ///
     /// # Errors
     /// Why the message must be dropped.
-    pub(crate) fn judge(
-        &mut self,
-        from: Peer,
-        membership: &Membership,
-    ) -> Result<(), IgnoreReason> {
+    pub fn judge(&mut self, from: Peer, membership: &Membership) -> Result<(), IgnoreReason> {
         let Some(member) = membership.member(from.replica) else { return Ok(()) };
         if member.disk != from.disk {
             return Err(IgnoreReason::OtherDisk);
@@ -57,7 +53,7 @@ impl Lives {
     }
 
     /// Hears a vote of the member: a Promise or an Accepted. Only a message that was judged.
-    pub(crate) fn note_vote(&mut self, of: ReplicaId, vote: Standing) {
+    pub fn note_vote(&mut self, of: ReplicaId, vote: Standing) {
         if let Some(life) = self.lives.get_mut(&of) {
             life.voted = life.voted.max(vote);
         }
@@ -65,7 +61,7 @@ impl Lives {
 
     /// Hears what the member stood by when its present start began. False if it has forgotten what
     /// it voted before.
-    pub(crate) fn note_start(&mut self, of: ReplicaId, start: Standing) -> bool {
+    pub fn note_start(&mut self, of: ReplicaId, start: Standing) -> bool {
         let Some(life) = self.lives.get_mut(&of) else { return true };
         life.remembers = start.covers(life.before);
         life.remembers
@@ -74,14 +70,14 @@ impl Lives {
     /// Whether votes of the member may be counted: it has shown that it remembers the earlier ones
     /// that were heard here.
     #[must_use]
-    pub(crate) fn may_vote(&self, of: ReplicaId) -> bool {
+    pub fn may_vote(&self, of: ReplicaId) -> bool {
         let trusted = |life: &Life| life.remembers || life.before == Standing::default();
         self.lives.get(&of).is_none_or(trusted)
     }
 
     /// The latest start that was heard of the member, and what it stood by before that.
     #[must_use]
-    pub(crate) fn latest(&self, of: ReplicaId) -> (Incarnation, Standing) {
+    pub fn latest(&self, of: ReplicaId) -> (Incarnation, Standing) {
         self.lives.get(&of).map(|life| (life.latest, life.before)).unwrap_or_default()
     }
 }

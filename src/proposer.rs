@@ -120,9 +120,13 @@ impl Proposer {
         }
     }
 
-    /// Starts phase 1(a) at a ballot that its own acceptor has just promised.
+    /// Starts phase 1(a) at a ballot that its own acceptor has just promised: so the ballot is
+    /// durable before the Prepare leaves, and no later start uses it again.
     ///
     /// `first` is the first slot that is not known chosen.
+    ///
+    /// # Panics
+    /// If the ballot is another replica's (invariant I2).
     pub fn prepare(
         &mut self,
         ballot: Ballot,

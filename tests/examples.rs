@@ -106,6 +106,70 @@ fn embed_reads_what_it_wrote() {
     assert!(text(&output.stdout).contains("1998"), "{}", text(&output.stdout));
 }
 
+/// Runs an example; gives its exit code, and what it printed.
+fn run(name: &str, args: &[&str], temp: &Path) -> (Option<i32>, String, String) {
+    let output = Command::new(example(name)).args(args).env("TMPDIR", temp).output();
+    let output = output.expect("the example runs");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn roles_choose_one_value_and_refuse_what_is_late() {
+    let (code, out, err) = run("roles", &[], &std::env::temp_dir());
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert_eq!(out.matches("Nack 1.4: promised 2.5").count(), 2, "{out}");
+    // Nobody has learned anything before a majority had accepted, and blue was never proposed.
+    let (before, after) = out.split_once("6 learns red").expect("the learner learns");
+    assert_eq!(before.matches("<- 2  Accepted 2.5").count(), 1, "{out}");
+    assert_eq!(before.matches("<- 3  Accepted 2.5").count(), 1, "{out}");
+    assert!(after.ends_with("\nchosen: red\n") && !out.contains("blue"), "{out}");
+}
+
+#[test]
+fn by_hand_applies_the_same_three_times_and_again() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let (code, out, err) = run("by_hand", &[], temp.path());
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let mut printed: Vec<&str> = out.lines().collect();
+    let verdicts = printed.split_off(3);
+    printed.sort_unstable();
+    assert_eq!(printed, ["one", "three", "two"]);
+    assert!(verdicts[0].starts_with("all three have applied these 3 lines"), "{out}");
+    assert_eq!(verdicts[1..], ["and again, opened from their logs"]);
+    assert_eq!(fs::read_dir(temp.path()).expect("the directory is there").count(), 0);
+    let (code, out, err) = run("by_hand", &[], &temp.path().join("nowhere"));
+    assert_eq!((code, out.as_str(), err.lines().count()), (Some(1), "", 1), "{err}");
+    assert!(err.starts_with("by_hand: "), "{err}");
+}
+
+#[test]
+fn the_hosts_on_runtimes_write_read_and_go_on() {
+    for name in ["tokio_host", "smol_host"] {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let data = temp.path().join("data");
+        let data = data.to_str().expect("a path in UTF-8");
+        for total in [3, 6] {
+            let (code, out, err) = run(name, &[data], temp.path());
+            assert_eq!((code, err.as_str()), (Some(0), ""), "{name}: {out}");
+            let written = |id: u32| out.contains(&format!("replica {id} wrote line "));
+            assert!((1..=3).all(written), "{name}: {out}");
+            let read = format!(" has {total} lines, the last: hello from replica ");
+            assert_eq!(out.matches(&read).count(), 3, "{name}: {out}");
+        }
+        assert_eq!(run(name, &[], temp.path()).0, Some(0), "{name}");
+        let left = fs::read_dir(temp.path()).expect("the directory is there").count();
+        assert_eq!(left, 1, "{name} leaves what it was told to keep, and no more");
+        let file = temp.path().join("file");
+        fs::write(&file, "no directory").expect("the file is written");
+        let file = file.to_str().expect("a path in UTF-8");
+        for args in [&[file][..], &[data, data]] {
+            let (code, out, err) = run(name, args, temp.path());
+            assert_eq!((code, out.as_str(), err.lines().count()), (Some(1), "", 1), "{err}");
+            assert!(err.starts_with(&format!("{name}: ")), "{err}");
+        }
+    }
+}
+
 #[test]
 fn own_machine_is_clean_and_a_careless_one_is_found() {
     let run = |options: &[&str]| {

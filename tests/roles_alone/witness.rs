@@ -43,6 +43,8 @@ pub(crate) struct Witness {
     /// The leader that it follows, and when it was heard.
     leader: Option<(Ballot, Instant)>,
     tick_at: Instant,
+    /// How many entries it was sent because it had missed them.
+    pub(crate) caught_up: u64,
     /// Why it has stopped for good.
     pub(crate) halted: Option<HaltReason>,
 }
@@ -64,6 +66,7 @@ impl Witness {
             out: Outbox::new(id, recovered.last, recovered.chosen),
             leader: None,
             tick_at: now,
+            caught_up: 0,
             halted: None,
         }
     }
@@ -187,6 +190,7 @@ impl Witness {
             Some(_) => {}
             None => self.out.persist(Record::Chosen { slot, ballot, entry }),
         }
+        self.caught_up += 1;
         self.pass();
         Ok(())
     }

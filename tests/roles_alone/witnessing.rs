@@ -19,6 +19,8 @@ fn a_witness_chooses_with_one_replica_while_the_other_is_down() {
     let many = 2 * ALPHA as usize;
     cluster.propose(&mut table, up, many, 5 + many);
     assert!(cluster.witness().chosen() > Slot(ALPHA), "{}", cluster.witness().chosen());
+    // What it has accepted, and hears announced, it need not ask for.
+    assert_eq!(cluster.witness().caught_up, 0);
     // Killed and opened again it goes on, and so does the other replica.
     cluster.start_witness(&table);
     cluster.propose(&mut table, up, 5, 10 + many);
@@ -54,7 +56,15 @@ fn a_witness_that_was_away_catches_up() {
     table.run(&mut cluster, "the witness has all", |cluster| {
         cluster.witness.as_ref().is_some_and(|witness| witness.chosen() >= Slot(5 + many as u64))
     });
-    // And so it can vote again.
+    // All below its mark lies in its own log, and it can vote again.
+    cluster.witness = None;
+    let (wal, recovered) = open(table.directory(WITNESS), WITNESS);
+    assert_eq!(recovered.holes, vec![]);
+    let has = |slot| wal.locate(slot).is_some_and(|located| located.read().is_ok());
+    assert!(Slots::new(Slot::ZERO, recovered.chosen).iter().all(has));
+    assert!(recovered.chosen > Slot(ALPHA), "{}", recovered.chosen);
+    drop(wal);
+    cluster.start_witness(&table);
     let up = cluster.fail_over(&mut table);
     cluster.propose(&mut table, up, 5, 10 + many);
 }

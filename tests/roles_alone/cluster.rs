@@ -67,13 +67,22 @@ pub(crate) fn page(wal: &Wal, slots: Slots, chosen: Slot) -> Vec<Message> {
 pub(crate) struct Table {
     directories: BTreeMap<ReplicaId, TempDir>,
     pub(crate) now: Instant,
+    /// How many of a thousand frames are lost.
+    pub(crate) loss_permille: u32,
+    random: oorandom::Rand32,
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
+    /// An empty table; the seed says which frames are lost.
+    pub(crate) fn new(seed: u64) -> Self {
         let directory = |id| (id, tempfile::tempdir().expect("a temporary directory"));
         let ids = MEMBERS.into_iter().chain([OBSERVER]);
-        Self { directories: ids.map(directory).collect(), now: Instant::from_millis(1000) }
+        Self {
+            directories: ids.map(directory).collect(),
+            now: Instant::from_millis(1000),
+            loss_permille: 0,
+            random: oorandom::Rand32::new(seed),
+        }
     }
 
     pub(crate) fn directory(&self, id: ReplicaId) -> &Path {
@@ -110,6 +119,9 @@ impl Table {
                 return;
             }
             for (to, frame) in frames {
+                if self.random.rand_range(0..1000) < self.loss_permille {
+                    continue;
+                }
                 let mut up = hosts.up().into_iter();
                 let Some(host) = up.find(|host| host.me().replica() == to) else { continue };
                 let Ok((from, Body::Message(message))) = wire::decode(cluster_id(), frame) else {
@@ -209,16 +221,23 @@ impl Cluster {
     /// `total` commands.
     pub(crate) fn propose(&mut self, table: &mut Table, at: usize, count: usize, total: usize) {
         for number in total - count..total {
-            let command = format!("command {number}");
-            let taken = self.full(at).replica.propose(table.now, command.as_bytes());
-            taken.expect("the replica takes it");
+            let command = format!("command {number}").into_bytes();
+            self.full(at).propose(table.now, command);
         }
         table.run(self, "the commands are applied", |cluster| {
             cluster.full.iter().flatten().all(|host| host.applied.len() >= total)
         });
-        for host in self.full.iter().flatten() {
-            assert_eq!(host.applied, commands(total));
+        let mut applied = self.full.iter().flatten().map(|host| &host.applied);
+        let first = applied.next().expect("a replica is up");
+        assert!(applied.all(|other| other == first), "all have applied the same");
+        if table.loss_permille == 0 {
+            assert_eq!(*first, commands(total), "in the order in which they were proposed");
         }
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        let mut wanted = commands(total);
+        wanted.sort_unstable();
+        assert_eq!(sorted, wanted, "each command is applied, once");
     }
 }
 

@@ -1,5 +1,6 @@
 //! A replica with all its roles, turned by hand.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use synod::output::Output;
 use synod::slot::Slot;
 use synod::time::Instant;
 use synod::wal::Wal;
-use synod::{Config, Replica, Role};
+use synod::{Config, Fate, Replica, Role};
 
 use crate::cluster::{Host, MEMBERS, OBSERVER, open, page, sync};
 
@@ -20,6 +21,10 @@ pub(crate) struct Full {
     me: Peer,
     /// Whether it tells the observer what it tells everybody.
     pub(crate) announces: bool,
+    /// Commands whose fate is not known yet, by their numbers.
+    waiting: BTreeMap<u64, Vec<u8>>,
+    /// Commands that are certain not to be applied: they are proposed again.
+    given_back: Vec<Vec<u8>>,
     /// The commands that were applied, in order.
     pub(crate) applied: Vec<Vec<u8>>,
 }
@@ -33,7 +38,20 @@ impl Full {
         config.batch_bytes = 1; // A slot for each command.
         config.patience = Duration::from_secs(60);
         let replica = Replica::new(config, recovered, now).expect("settings that make sense");
-        Self { replica, wal, me, announces: false, applied: Vec::new() }
+        Self {
+            replica,
+            wal,
+            me,
+            announces: false,
+            waiting: BTreeMap::new(),
+            given_back: Vec::new(),
+            applied: Vec::new(),
+        }
+    }
+
+    pub(crate) fn propose(&mut self, now: Instant, command: Vec<u8>) {
+        let taken = self.replica.propose(now, &command);
+        self.waiting.insert(taken.expect("the replica takes it").sequence, command);
     }
 
     pub(crate) fn leads(&self) -> bool {
@@ -58,6 +76,9 @@ impl Host for Full {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        for command in std::mem::take(&mut self.given_back) {
+            self.propose(now, command);
+        }
         self.replica.handle_timeout(now);
     }
 
@@ -96,7 +117,14 @@ impl Host for Full {
                     ),
                     "{event:?}"
                 ),
-                Output::Fate { .. } | Output::ReadReady { .. } | Output::ReadRefused { .. } => {}
+                Output::Fate { commands, fate } => {
+                    for command in commands.filter_map(|number| self.waiting.remove(&number)) {
+                        if !matches!(fate, Fate::Chosen { .. }) {
+                            self.given_back.push(command);
+                        }
+                    }
+                }
+                Output::ReadReady { .. } | Output::ReadRefused { .. } => {}
                 Output::Wait { .. } => return said,
             }
         }

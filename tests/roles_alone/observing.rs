@@ -17,7 +17,7 @@ fn announce(cluster: &mut Cluster, whether: bool) {
 
 #[test]
 fn an_observer_learns_from_announcements_and_by_asking() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     cluster.propose(&mut table, 0, 20, 20);
 
@@ -44,7 +44,7 @@ fn an_observer_learns_from_announcements_and_by_asking() {
 
 #[test]
 fn an_observer_goes_on_from_its_own_log() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     cluster.start_observer(&table);
     announce(&mut cluster, true);

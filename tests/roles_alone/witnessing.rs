@@ -11,7 +11,7 @@ use crate::witness::Witness;
 
 #[test]
 fn a_witness_chooses_with_one_replica_while_the_other_is_down() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     cluster.propose(&mut table, 0, 5, 5);
     let up = cluster.fail_over(&mut table);
@@ -30,7 +30,7 @@ fn a_witness_chooses_with_one_replica_while_the_other_is_down() {
 
 #[test]
 fn what_was_chosen_through_a_witness_outlives_the_replica_that_led() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     cluster.propose(&mut table, 0, 5, 5);
     let second = cluster.fail_over(&mut table);
@@ -46,7 +46,7 @@ fn what_was_chosen_through_a_witness_outlives_the_replica_that_led() {
 
 #[test]
 fn a_witness_that_was_away_catches_up() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     cluster.propose(&mut table, 0, 5, 5);
     cluster.witness = None;
@@ -67,6 +67,34 @@ fn a_witness_that_was_away_catches_up() {
     cluster.start_witness(&table);
     let up = cluster.fail_over(&mut table);
     cluster.propose(&mut table, up, 5, 10 + many);
+}
+
+#[test]
+fn whatever_frames_are_lost_all_agree() {
+    for seed in 1..=4 {
+        let mut table = Table::new(seed);
+        let mut cluster = Cluster::start(&mut table);
+        cluster.start_observer(&table);
+        table.loss_permille = 75 * seed as u32;
+        for round in 1..=9 {
+            let at = round % 2;
+            (0..2).for_each(|index| cluster.full(index).announces = true);
+            cluster.propose(&mut table, at, 20, 20 * round);
+            match round % 3 {
+                0 => cluster.start_witness(&table),
+                1 => cluster.start_full(&table, at),
+                _ => cluster.start_full(&table, 1 - at),
+            }
+        }
+        table.run(&mut cluster, "the observer has all", |cluster| {
+            cluster.observer.as_ref().is_some_and(|observer| observer.applied.len() >= 180)
+        });
+        let applied = cluster.observer().applied.clone();
+        table.run(&mut cluster, "the replicas have all", |cluster| {
+            cluster.full.iter().flatten().all(|host| host.applied.len() >= 180)
+        });
+        assert!((0..2).all(|index| cluster.full(index).applied == applied), "seed {seed}");
+    }
 }
 
 fn ballot(round: u64, replica: ReplicaId) -> Ballot {
@@ -91,7 +119,7 @@ fn answers(
 
 #[test]
 fn a_witness_answers_what_is_on_its_disk_and_keeps_it() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let mut cluster = Cluster::start(&mut table);
     let one = cluster.full(0).me();
     let open = cluster.witness().acceptor.end();
@@ -135,7 +163,7 @@ fn a_witness_answers_what_is_on_its_disk_and_keeps_it() {
 
 #[test]
 fn a_witness_hears_nobody_who_may_not_speak() {
-    let mut table = Table::new();
+    let mut table = Table::new(0);
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
     let mut fresh = Witness::start(elsewhere.path(), WITNESS, table.now);
     let mut cluster = Cluster::start(&mut table);

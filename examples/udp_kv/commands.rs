@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::parse::{ARGUMENT_BYTES_MAX, integer};
-use crate::reply::{Reply, length};
-use crate::store::{Change, NOT_AN_INTEGER, Question, SetMode, encode};
+use super::parse::{ARGUMENT_BYTES_MAX, integer};
+use super::reply::{Reply, length};
+use super::store::{Change, NOT_AN_INTEGER, Question, SetMode, encode};
 
 const SYNTAX: Reply = Reply::error("ERR syntax error");
 

@@ -20,14 +20,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::budget::{Held, REST_MAX, Spent};
 use crate::commands::{self, Step, Write};
 use crate::info;
-use crate::parse::{ARGUMENT_BYTES_MAX, Parser, ProtocolError, Request};
+use crate::parse::{ARGUMENT_BYTES_MAX, Parser, ProtocolError, Request, make_room};
 use crate::replica::{failed_write, late};
-use crate::reply::{Reply, put_line};
+use crate::reply::{LINE_END, Reply, put_first};
 use crate::server::Shared;
 use crate::store::Question;
-
-/// How many bytes are read at a time.
-const READ_BYTES: usize = 16 << 10;
 
 /// How many requests a batch may have.
 const BATCH_REQUESTS: usize = 512;
@@ -42,9 +39,6 @@ const ANSWER_BYTES: usize = 4 << 20;
 
 /// From here on replies are sent while others are still made.
 const OUTPUT_BYTES: usize = 32 << 10;
-
-/// From here on a value is sent from where it lies, not copied.
-const VALUE_BYTES: usize = 16 << 10;
 
 /// What a change costs while it is in flight, beside its bytes.
 const CHANGE_COST: usize = 1024;
@@ -128,7 +122,7 @@ impl Connection {
         }
         if matches!(end, Err(End::Spent)) {
             let text = "ERR too much memory is held for clients, try again later";
-            put_line(&Reply::error(text), &mut self.output);
+            put_first(Reply::error(text), &mut Vec::new(), &mut self.output);
             // What does not leave at once is not worth waiting for.
             let _ = self.stream.try_write(&self.output);
         }
@@ -336,19 +330,10 @@ impl Connection {
     async fn put(&mut self, reply: Reply) -> Result<(), End> {
         let mut left = vec![reply];
         while let Some(reply) = left.pop() {
-            put_line(&reply, &mut self.output);
-            match reply {
-                Reply::Bulk(value) if value.len() >= VALUE_BYTES => {
-                    self.send().await?;
-                    self.send_all(&value).await?;
-                    self.output.extend_from_slice(b"\r\n");
-                }
-                Reply::Bulk(value) => {
-                    self.output.extend_from_slice(&value);
-                    self.output.extend_from_slice(b"\r\n");
-                }
-                Reply::Array(replies) => left.extend(replies.into_iter().rev()),
-                Reply::Simple(_) | Reply::Error(_) | Reply::Integer(_) | Reply::Nil => {}
+            if let Some(value) = put_first(reply, &mut left, &mut self.output) {
+                self.send().await?;
+                self.send_all(&value).await?;
+                self.output.extend_from_slice(LINE_END);
             }
             if self.output.len() >= OUTPUT_BYTES {
                 self.send().await?;
@@ -384,9 +369,7 @@ impl Connection {
 
     /// Reads more. A connection that rests has no buffers.
     async fn read(&mut self) -> Result<(), End> {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
+        self.parser.rest(&mut self.input);
         self.output = BytesMut::new();
         self.hold(0).await?;
         if self.held.any() {
@@ -394,9 +377,7 @@ impl Connection {
         } else {
             self.stream.readable().await?;
         }
-        if self.input.capacity() - self.input.len() < READ_BYTES / 16 {
-            self.input.reserve(READ_BYTES);
-        }
+        make_room(&mut self.input);
         match self.stream.try_read_buf(&mut self.input) {
             Ok(0) => Err(End::Closed),
             Ok(_) => Ok(()),

@@ -24,6 +24,9 @@ const ANNOUNCED_BYTES_MAX: i64 = 512 << 20;
 /// The longest line: a header, or an inline command. As in Redis.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
+/// How many bytes are read at a time.
+const READ_BYTES: usize = 16 << 10;
+
 /// What an argument costs in memory beside its bytes.
 const ARGUMENT_COST: usize = size_of::<Bytes>();
 
@@ -64,6 +67,13 @@ impl Parser {
     /// What the parser holds of a request that has not come whole, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes + self.arguments.len() * ARGUMENT_COST
+    }
+
+    /// Gives back what `input` has of memory, if nothing is in it.
+    pub(crate) fn rest(&self, input: &mut BytesMut) {
+        if input.is_empty() {
+            *input = BytesMut::new();
+        }
     }
 
     /// The next request, if it has come whole; takes its bytes out of `input`.
@@ -188,6 +198,13 @@ impl Parser {
             Some(text) => Request::TooLarge(text),
             None => Request::Command(arguments),
         }
+    }
+}
+
+/// Makes room for the next read.
+pub(crate) fn make_room(input: &mut BytesMut) {
+    if input.capacity() - input.len() < READ_BYTES / 16 {
+        input.reserve(READ_BYTES);
     }
 }
 

@@ -4,6 +4,12 @@ use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+/// What ends each line, and each value.
+pub(crate) const LINE_END: &[u8] = b"\r\n";
+
+/// From here on a value is sent from where it lies, not copied.
+const VALUE_BYTES: usize = 16 << 10;
+
 /// What a client is answered. A value is shared with the store, not copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -58,10 +64,10 @@ impl Reply {
 }
 
 /// Writes `$5\r\n` and the like.
-pub(crate) fn put_header(kind: u8, number: i64, out: &mut BytesMut) {
+fn put_header(kind: u8, number: i64, out: &mut BytesMut) {
     out.put_u8(kind);
     put_integer(number, out);
-    out.put_slice(b"\r\n");
+    out.put_slice(LINE_END);
 }
 
 fn put_integer(number: i64, out: &mut BytesMut) {
@@ -86,22 +92,33 @@ pub(crate) fn length(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Writes a reply that is no value and no array: those are written piece by piece.
-pub(crate) fn put_line(reply: &Reply, out: &mut BytesMut) {
-    match reply {
-        Reply::Simple(word) => {
-            out.put_u8(b'+');
-            out.put_slice(word.as_bytes());
-            out.put_slice(b"\r\n");
-        }
-        Reply::Error(text) => {
-            out.put_u8(b'-');
-            out.put_slice(text.as_bytes());
-            out.put_slice(b"\r\n");
-        }
-        Reply::Integer(number) => put_header(b':', *number, out),
+/// Writes the first of the replies, of which `left` are the others, the next one last; what is in
+/// an array becomes a part of these. Returns a value that is too long to be copied: the caller
+/// sends it from where it lies, and a line's end behind it.
+pub(crate) fn put_first(first: Reply, left: &mut Vec<Reply>, out: &mut BytesMut) -> Option<Bytes> {
+    match first {
+        Reply::Simple(word) => put_line(b'+', word, out),
+        Reply::Error(text) => put_line(b'-', &text, out),
+        Reply::Integer(number) => put_header(b':', number, out),
         Reply::Nil => out.put_slice(b"$-1\r\n"),
-        Reply::Bulk(bytes) => put_header(b'$', length(bytes.len()), out),
-        Reply::Array(replies) => put_header(b'*', length(replies.len()), out),
+        Reply::Bulk(value) => {
+            put_header(b'$', length(value.len()), out);
+            if value.len() >= VALUE_BYTES {
+                return Some(value);
+            }
+            out.put_slice(&value);
+            out.put_slice(LINE_END);
+        }
+        Reply::Array(replies) => {
+            put_header(b'*', length(replies.len()), out);
+            left.extend(replies.into_iter().rev());
+        }
     }
+    None
+}
+
+fn put_line(kind: u8, text: &str, out: &mut BytesMut) {
+    out.put_u8(kind);
+    out.put_slice(text.as_bytes());
+    out.put_slice(LINE_END);
 }

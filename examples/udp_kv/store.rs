@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use synod::{Place, StateMachine};
 
-use crate::parse::{ARGUMENT_BYTES_MAX, integer};
-use crate::reply::{Reply, length};
+use super::parse::{ARGUMENT_BYTES_MAX, integer};
+use super::reply::{Reply, length};
 
 /// The most bytes of one reply: what MGET may name.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -22,7 +22,8 @@ const REPLY_BYTES_MAX: usize = 64 << 20;
 pub(crate) const NOT_AN_INTEGER: Reply =
     Reply::error("ERR value is not an integer or out of range");
 const OVERFLOW: Reply = Reply::error("ERR increment or decrement would overflow");
-const NO_COMMAND: Reply = Reply::error("ERR the log holds a command that this version lacks");
+pub(crate) const NO_COMMAND: Reply =
+    Reply::error("ERR the log holds a command that this version lacks");
 
 /// Which change a command is. The numbers are those in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,9 +69,11 @@ impl Parser {
         self.bytes + self.arguments.len() * ARGUMENT_COST
     }
 
-    /// Gives back what `input` has of memory, if nothing is in it.
+    /// Gives back what `input` has of memory, if nothing is in it. While arguments lie in that
+    /// memory it goes on being filled: were there another one for each read, a client that sends an
+    /// argument at a time would hold as many of them as it sends arguments.
     pub(crate) fn rest(&self, input: &mut BytesMut) {
-        if input.is_empty() {
+        if input.is_empty() && self.arguments.is_empty() {
             *input = BytesMut::new();
         }
     }

@@ -116,6 +116,11 @@ fn log_differential() {
     replay("log_differential", targets::log_differential::run);
 }
 
+#[test]
+fn resp() {
+    replay("resp", targets::resp::run);
+}
+
 /// The targets that have seeds are those that `fuzz/Cargo.toml` lists, and those that are run here.
 #[test]
 fn every_target_has_seeds_that_are_replayed() {

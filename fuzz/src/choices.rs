@@ -39,6 +39,12 @@ impl<'a> Choices<'a> {
         self.rest.is_empty()
     }
 
+    /// All bytes that are left, which stay.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next byte; 0 at the end.
     pub fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.rest.split_first() else { return 0 };

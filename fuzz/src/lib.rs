@@ -16,3 +16,4 @@ mod log_kept;
 mod model;
 pub mod reassembly;
 pub mod replica;
+pub mod resp;

@@ -14,9 +14,12 @@ pub(crate) type Seed = (&'static str, String, Vec<u8>);
 pub(crate) fn seeds() -> Vec<Seed> {
     let mut all = frames();
     all.extend(messages());
-    for (target, list) in
-        [("replica", REPLICA), ("reassembly", REASSEMBLY), ("log_differential", MEDIA)]
-    {
+    for (target, list) in [
+        ("replica", REPLICA),
+        ("reassembly", REASSEMBLY),
+        ("log_differential", MEDIA),
+        ("resp", RESP),
+    ] {
         all.extend(list.iter().map(|(name, bytes)| (target, (*name).into(), bytes.to_vec())));
     }
     all.extend(ROWS.iter().map(|(name, bytes)| ("log_bytes", (*name).into(), bytes.to_vec())));
@@ -183,4 +186,102 @@ const ROWS: List = &[
     ("forged_length", &[1, 0, 10, 0, 0, 0, 1, 230]),
     ("forged_second_copy", &[1, 0, 11, 0, 8, 2, 239]),
     ("forged_segment_of_a_gibibyte", &[1, 0, 9, 1, 13, 3, 4, 0, 0, 0, 64]),
+];
+
+/// Whether the stream is made by choices, as `fuzz/src/resp/stream.rs` says, or is what follows;
+/// how many lengths of reads there are, and these; the stream.
+const RESP: List = &[
+    (
+        "get_and_set",
+        b"\x00\x00*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n41\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+    ),
+    (
+        "set_with_options",
+        b"\x00\x01\x07set a 1 nx get\r\nset a 2 xx get\r\nset b 3 xx\r\nset a 4 nx xx\r\n\
+          set a 5 ex 9\r\n",
+    ),
+    (
+        "set_if_absent_and_swap",
+        b"\x00\x00setnx a 1\r\nsetnx a 2\r\ngetset a 3\r\ngetset b 4\r\nget a\r\n",
+    ),
+    ("numbers", b"\x00\x00incr n\r\nincrby n 41\r\ndecr n\r\ndecrby n 5\r\nget n\r\n"),
+    (
+        "numbers_overflow",
+        b"\x00\x00set n 9223372036854775807\r\nincr n\r\ndecrby n -9223372036854775808\r\n\
+          incrby n 9223372036854775808\r\nset n 01\r\nincr n\r\n",
+    ),
+    (
+        "append_and_length",
+        b"\x00\x00append a xy\r\nappend a \"z z\"\r\nstrlen a\r\nstrlen b\r\nget a\r\n",
+    ),
+    (
+        "many_keys",
+        b"\x00\x01\x10mset a 1 b 2\r\nmset a 1 b\r\nmget a b c a\r\nexists a a c\r\ndbsize\r\n\
+          del a a c\r\nflushall\r\nflushall sync\r\nflushall now\r\ndbsize\r\n",
+    ),
+    (
+        "about_the_server",
+        b"\x00\x00ping\r\nping you\r\necho me\r\nselect 0\r\nselect 1\r\nselect x\r\n\
+          hello 2\r\nhello 3\r\nhello 2 auth\r\ninfo server\r\nconfig get save\r\n\
+          config get *\r\nconfig set a b\r\n",
+    ),
+    (
+        "about_commands",
+        b"\x00\x00command\r\ncommand count\r\ncommand info get nonsense\r\ncommand docs\r\n\
+          command x\r\n",
+    ),
+    ("quits", b"\x00\x00set a 1\r\nquit\r\nset a 2\r\n"),
+    ("a_browser", b"\x00\x00POST / HTTP/1.1\r\nHost: here\r\n\r\nset a 1\r\n"),
+    ("unknown_with_line_ends", b"\x00\x00*2\r\n$4\r\nno\r\n\r\n$3\r\n\xff\r\n\r\n\"\\n\" 'x'\r\n"),
+    ("wrong_number_of_arguments", b"\x00\x00get\r\nget a b\r\nset a\r\nping a b\r\ndel\r\n"),
+    (
+        "pipeline_in_odd_reads",
+        b"\x00\x03\x01\x05\x02*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$0\r\n\r\nincr a\r\n\
+          *1\r\n$6\r\nDBSIZE\r\n",
+    ),
+    (
+        "quotes",
+        b"\x00\x01\x03set \"a\\x00\\n\\\"\" 'b\\'c'\r\nget \"a\\x00\\n\\\"\"\r\nget \"\"\r\n",
+    ),
+    ("quote_not_closed", b"\x00\x00ping\r\nget \"a\r\nping\r\n"),
+    ("quote_in_a_word", b"\x00\x00get a\"b\"c\r\n"),
+    (
+        "nothing_between",
+        b"\x00\x02\x01\x02\r\n \n*0\r\n*-1\r\n*-7\nping\r\n\n*1\r\n$4\r\nping\r\n*0\r\n",
+    ),
+    ("headers_without_cr", b"\x00\x00*2\n$3\nGET\r\n$1\r\na\r\nping\n"),
+    ("array_in_an_array", b"\x00\x00*2\r\n*1\r\n$4\r\nping\r\n"),
+    ("nil_as_an_argument", b"\x00\x00*2\r\n$3\r\nget\r\n$-1\r\n"),
+    ("number_with_a_sign", b"\x00\x00*+1\r\n$4\r\nping\r\n"),
+    ("length_with_a_zero", b"\x00\x00*1\r\n$04\r\nping\r\n"),
+    ("longer_than_announced", b"\x00\x00*1\r\n$4\r\npings\r\n"),
+    ("half_sent", b"\x00\x00*3\r\n$3\r\nset\r\n$1\r\na\r\n$100\r\nxyz"),
+    ("half_a_header", b"\x00\x00ping\r\n*1\r\n$4"),
+    ("announces_much", b"\x00\x00*65536\r\n$1048576\r\nx"),
+    ("announces_too_much", b"\x00\x00*1048576\r\n$536870912\r\nx"),
+    ("announces_the_impossible", b"\x00\x00*1048577\r\n"),
+    ("announces_a_long_value", b"\x00\x00*1\r\n$536870913\r\n"),
+    ("numbers_beyond_any", b"\x00\x00*99999999999999999999999999\r\n"),
+    (
+        "short_arguments_one_by_one",
+        b"\x00\x01\x07*65536\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\n\
+          a\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n",
+    ),
+    // MSET, twice a word of the greatest length and one a byte longer; then GET.
+    ("longest_argument", &[1, 0, 0, 21, 2, 0, 0xf0, 7, 8, 0, 10, 1, 0]),
+    ("argument_too_long", &[1, 1, 255, 0, 21, 2, 0, 0xf0, 7, 9, 0, 18, 0]),
+    ("request_too_long", &[1, 0, 0, 17, 5, 0, 0xf0, 7, 8, 1, 0xf0, 7, 8, 0xf0, 8, 8, 0, 18, 0]),
+    ("grows_too_long", &[1, 0, 0, 21, 2, 0, 0xf0, 7, 8, 0, 0, 2, 0, 1, 0, 13, 1, 0]),
+    ("line_too_long", &[1, 0, 11, 10, 1, 0xf0, 7, 5, 0, 18, 0]),
+    ("two_thousand_keys", &[1, 0, 18, 16, 255, 0, 18, 6, 255, 1]),
+    ("arrays_in_arrays", &[1, 0, 17, 63, 1, 0, 1, 0]),
+    // GET with each thing wrong that `array` knows, one after the other.
+    ("count_too_high", &[1, 0, 9, 0, 0, 10, 1, 0, 0, 18, 0]),
+    ("count_too_low", &[1, 0, 9, 1, 0, 10, 1, 0, 0, 18, 0]),
+    ("length_too_high", &[1, 0, 9, 3, 1, 10, 1, 0, 0, 18, 0]),
+    ("length_too_low", &[1, 0, 9, 4, 1, 10, 1, 0, 0, 18, 0]),
+    ("no_value", &[1, 0, 9, 6, 1, 10, 1, 0, 0, 18, 0]),
+    ("log_holds_set", b"\x00\x00\x01\x01\x00\x00\x00a\x01\x00\x00\x00b\x01\x00\x00\x00\x00"),
+    ("log_holds_an_unknown_change", b"\x00\x00\x08\x01\x00\x00\x00a"),
+    ("log_holds_too_long_a_length", b"\x00\x00\x04\xff\xff\xff\xffa"),
 ];

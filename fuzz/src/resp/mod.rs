@@ -41,7 +41,7 @@ const BYTES_PER_BYTE: usize = 80;
 const BYTES_BESIDE: usize = 64 << 10;
 
 /// Into how many reads a stream is cut at the most: a long one is not read byte by byte.
-const READS_MAX: usize = 8192;
+const READS_MAX: usize = 1024;
 
 /// After this many bytes of replies no more is asked: a few bytes can ask for many.
 const REPLY_BYTES_MAX: usize = 8 << 20;

@@ -27,6 +27,21 @@ use crate::slot::{Ring, Run, Slot, Slots};
 const PAGE_RUNS: usize = 32;
 
 /// What was accepted for a slot: of the proposals there the one with the highest ballot.
+///
+/// ```
+/// use synod::message::{Accept, Announcement};
+/// use synod::record::Lsn;
+/// use synod::roles::{Acceptor, Held, Outbox};
+/// use synod::{Ballot, Entry, ReplicaId, Slot};
+///
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot::ZERO);
+/// let mut acceptor = Acceptor::default();
+/// let (slot, ballot) = (Slot(0), Ballot { round: 1, replica: ReplicaId(2) });
+/// let announcement = Announcement::default();
+/// let accept = Accept { ballot, slot, entry: Entry::Noop, announcement };
+/// assert_eq!(acceptor.handle_accept(ReplicaId(2), accept, &mut out), Ok(()));
+/// assert_eq!(acceptor.held(slot), Some(&Held { ballot, entry: Entry::Noop }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
     /// The ballot.
@@ -36,6 +51,21 @@ pub struct Held {
 }
 
 /// Promises and accepts.
+///
+/// ```
+/// use synod::message::Prepare;
+/// use synod::record::Lsn;
+/// use synod::roles::{Acceptor, Outbox};
+/// use synod::{Ballot, Output, ReplicaId, Slot};
+///
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot::ZERO);
+/// let mut acceptor = Acceptor::default();
+/// let ballot = Ballot { round: 3, replica: ReplicaId(2) };
+/// acceptor.handle_prepare(ReplicaId(2), &Prepare { ballot, first: Slot::ZERO }, &mut out);
+/// assert_eq!(acceptor.promised(), ballot);
+/// assert!(matches!(out.poll(), Some(Output::Persist { .. })), "the record goes first");
+/// assert_eq!(out.poll(), None, "the Promise waits until that is on disk");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Acceptor {
     /// The highest ballot promised. Never falls (invariant I1).

@@ -12,6 +12,15 @@ use crate::membership::ReplicaId;
 /// it names: no two replicas ever lead at the same ballot. A restarted replica never leads at a
 /// ballot of an earlier life, because its own promise of each ballot it used was durable before any
 /// other replica saw that ballot (invariants I2 and I4).
+///
+/// ```
+/// use synod::{Ballot, ReplicaId};
+///
+/// let first = Ballot { round: 1, replica: ReplicaId(3) };
+/// let next = first.next(ReplicaId(1)).expect("rounds are left");
+/// assert!(Ballot::ZERO < first && first < next);
+/// assert_eq!(next.to_string(), "2.1");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -11,6 +11,15 @@ use crate::quorum::{QuorumError, QuorumSystem, Quorums};
 use crate::slot::ALPHA;
 
 /// The settings of a replica. [`Config::new`] gives defaults that fit a local network.
+///
+/// ```
+/// use std::time::Duration;
+/// use synod::{Config, ReplicaId};
+///
+/// let mut config = Config::new([1, 2, 3].map(ReplicaId));
+/// config.patience = Duration::from_secs(10);
+/// assert_eq!(config.check(ReplicaId(1)), Ok(()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The members that form the cluster, this replica among them. Once it is formed, the durable
@@ -49,6 +58,17 @@ pub struct Config {
 }
 
 /// Why settings make no sense.
+///
+/// ```
+/// use synod::{Config, ConfigError, ReplicaId};
+///
+/// let mut config = Config::new([1, 2, 3].map(ReplicaId));
+/// let error = ConfigError::NotMember { replica: ReplicaId(4) };
+/// assert_eq!(config.check(ReplicaId(4)), Err(error));
+/// config.pipeline_slots = 0;
+/// let error = config.check(ReplicaId(1)).unwrap_err();
+/// assert_eq!(error.to_string(), "pipeline_slots is 0, but it must lie in 1..=256");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -34,6 +34,15 @@ const LENGTH_BYTES: usize = 4;
 pub const COMMAND_OVERHEAD_BYTES: usize = HEAD_BYTES + RUN_BYTES + LENGTH_BYTES;
 
 /// Names a command for good: the replica that took it in, in which of its starts, and a count.
+///
+/// ```
+/// use synod::membership::Incarnation;
+/// use synod::{CommandId, ReplicaId};
+///
+/// let incarnation = Incarnation::default().next(0);
+/// let first = CommandId { replica: ReplicaId(1), incarnation, sequence: 0 };
+/// assert!(first < CommandId { sequence: 1, ..first });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandId {
     /// The replica that took the command in.
@@ -45,6 +54,14 @@ pub struct CommandId {
 }
 
 /// Where a command ended up in the log: its slot, and its place within that slot's batch.
+///
+/// ```
+/// use synod::{Place, Slot};
+///
+/// let place = Place { slot: Slot(812), index: 3 };
+/// assert_eq!(place.to_string(), "s812[3]");
+/// assert!(place < Place { slot: Slot(813), index: 0 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The slot.
@@ -60,6 +77,20 @@ impl fmt::Display for Place {
 }
 
 /// Commands that one replica took in one after the other: `first`, and the `count - 1` after it.
+///
+/// ```
+/// use synod::entry::{BatchBuilder, Origin};
+/// use synod::membership::Incarnation;
+/// use synod::{CommandId, ReplicaId};
+///
+/// let incarnation = Incarnation::default().next(0);
+/// let id = |sequence| CommandId { replica: ReplicaId(1), incarnation, sequence };
+/// let mut builder = BatchBuilder::default();
+/// builder.push(id(7), b"put a");
+/// builder.push(id(8), b"put b");
+/// let batch = builder.build().expect("it has commands");
+/// assert!(batch.origins().eq([Origin { first: id(7), count: 2 }]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// The first command's name.
@@ -69,6 +100,14 @@ pub struct Origin {
 }
 
 /// The content of a slot.
+///
+/// ```
+/// use bytes::Bytes;
+/// use synod::Entry;
+///
+/// assert!(Entry::Noop.is_empty());
+/// assert_eq!(Entry::from_payload(Bytes::new()), Ok(Entry::Noop));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Entry {
     /// Nothing: fills a hole that a deposed leader left.
@@ -118,6 +157,14 @@ impl fmt::Display for Entry {
 }
 
 /// Why bytes are no batch.
+///
+/// ```
+/// use bytes::Bytes;
+/// use synod::entry::{Batch, BatchError};
+///
+/// let error = Batch::parse(Bytes::from_static(b"???")).unwrap_err();
+/// assert_eq!(error, BatchError::Malformed { bytes: 3, what: "shorter than its head" });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BatchError {
@@ -138,6 +185,20 @@ pub enum BatchError {
 }
 
 /// At least one command, in one buffer (see the layout above).
+///
+/// ```
+/// use synod::entry::{Batch, BatchBuilder};
+/// use synod::membership::Incarnation;
+/// use synod::{CommandId, ReplicaId};
+///
+/// let incarnation = Incarnation::default().next(0);
+/// let id = CommandId { replica: ReplicaId(1), incarnation, sequence: 0 };
+/// let mut builder = BatchBuilder::default();
+/// builder.push(id, b"put a");
+/// let batch = builder.build().expect("it has a command");
+/// assert_eq!(Batch::parse(batch.bytes().clone()), Ok(batch.clone()));
+/// assert_eq!(batch.taken_in_by(ReplicaId(1), incarnation), Some(0..1));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Batch {
     bytes: Bytes,
@@ -258,6 +319,24 @@ impl fmt::Debug for Batch {
 }
 
 /// The commands of a batch, as slices of its one buffer.
+///
+/// ```
+/// use synod::entry::{BatchBuilder, Commands};
+/// use synod::membership::Incarnation;
+/// use synod::{CommandId, ReplicaId};
+///
+/// fn total(commands: Commands<'_>) -> usize {
+///     commands.map(<[u8]>::len).sum()
+/// }
+///
+/// let incarnation = Incarnation::default().next(0);
+/// let id = CommandId { replica: ReplicaId(1), incarnation, sequence: 0 };
+/// let mut builder = BatchBuilder::default();
+/// builder.push(id, b"put a");
+/// builder.push(CommandId { sequence: 1, ..id }, b"drop");
+/// let batch = builder.build().expect("it has commands");
+/// assert_eq!((batch.commands().len(), total(batch.commands())), (2, 9));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Commands<'a> {
     lengths: &'a [u8],
@@ -294,6 +373,22 @@ pub(crate) struct Dropped {
 }
 
 /// Gathers commands into a batch.
+///
+/// ```
+/// use synod::entry::BatchBuilder;
+/// use synod::membership::Incarnation;
+/// use synod::{CommandId, ReplicaId};
+///
+/// let mut builder = BatchBuilder::default();
+/// let incarnation = Incarnation::default().next(0);
+/// let id = CommandId { replica: ReplicaId(1), incarnation, sequence: 0 };
+/// let expected = builder.len_with(5);
+/// builder.push(id, b"put a");
+/// assert_eq!(builder.len(), expected);
+/// let batch = builder.build().expect("it has a command");
+/// assert_eq!((batch.bytes().len(), batch.count()), (expected, 1));
+/// assert_eq!(builder.build(), None, "it is empty again");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BatchBuilder {
     origins: Vec<Origin>,

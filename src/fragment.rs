@@ -70,6 +70,23 @@ const FORGET: Duration = Duration::from_secs(10);
 const KEEP_PLACE: Duration = Duration::from_secs(1);
 
 /// What a courier has done. All counts start at 0 with the courier.
+///
+/// ```
+/// use bytes::Bytes;
+/// use synod::fragment::Courier;
+/// use synod::membership::DiskId;
+/// use synod::record::Recovered;
+/// use synod::{ClusterId, Instant, ReplicaId};
+///
+/// let cluster = ClusterId::named("docs")?;
+/// let me = Recovered::nothing(cluster, ReplicaId(1), DiskId([1; 16])).me;
+/// let mut courier = Courier::new(cluster, me, 1200)?;
+/// let noise = Bytes::from_static(b"noise");
+/// assert!(courier.receive(Instant::ZERO, noise, &mut |_, _| {}).is_err());
+/// let counters = courier.counters();
+/// assert_eq!((counters.frames_received, counters.refused_damaged), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CourierCounters {
@@ -121,6 +138,25 @@ pub struct CourierCounters {
 }
 
 /// Carries the messages of one replica over frames of a bounded length.
+///
+/// ```
+#[doc = include_str!("fragment/example.txt")]
+/// let (cluster, message) = (ClusterId::named("docs")?, long_message());
+/// let mut sender = Courier::new(cluster, peer(1), 1200)?;
+/// let mut frames = Vec::new();
+/// let to = Replicas::one(ReplicaId(2));
+/// sender.send(Instant::ZERO, &to, &message, &mut |_, frame| frames.push(frame.to_vec()));
+/// assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= 1200));
+///
+/// let mut receiver = Courier::new(cluster, peer(2), 1200)?;
+/// let mut whole = None;
+/// for frame in frames {
+///     // What `emit` is given goes back to the sender: acknowledgements.
+///     whole = receiver.receive(Instant::ZERO, frame.into(), &mut |_, _| {})?;
+/// }
+/// assert_eq!(whole, Some((peer(1), message)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Courier {
     cluster: ClusterId,

@@ -34,6 +34,22 @@ struct Votes {
 }
 
 /// Counts votes, learns, and delivers.
+///
+/// ```
+/// use synod::membership::{DiskId, Member, Membership};
+/// use synod::roles::Learner;
+/// use synod::{Ballot, ReplicaId, Slot};
+///
+/// let member = |id: u32| Member { replica: ReplicaId(id), disk: DiskId([id as u8; 16]) };
+/// let membership = Membership::new((1..=3).map(member).collect())?;
+/// let ballot = Ballot { round: 1, replica: ReplicaId(1) };
+/// let mut learner = Learner::new(256);
+/// let mut accepted = |from| learner.handle_accepted(from, ballot, Slot(0), &membership);
+/// assert!(!accepted(ReplicaId(1)));
+/// assert!(!accepted(ReplicaId(1)), "its second vote counts nothing");
+/// assert!(accepted(ReplicaId(2)), "two of three: chosen");
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Learner {
     /// The chosen mark: every slot below it is chosen and passed.

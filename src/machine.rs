@@ -9,6 +9,24 @@ use crate::slot::Slot;
 /// the state and its arguments: no clock, no random number, no order of a hash map. It runs on one
 /// thread of its own; while it runs, the replica goes on voting and leading. A panic in it stops
 /// the node for good.
+///
+/// ```
+/// use synod::{Place, Slot, StateMachine};
+///
+/// /// Adds up the lengths of commands.
+/// struct Sum(usize);
+///
+/// impl StateMachine for Sum {
+///     type Answer = usize;
+///     fn apply(&mut self, _: Place, command: &[u8]) -> usize {
+///         self.0 += command.len();
+///         self.0
+///     }
+/// }
+///
+/// let mut sum = Sum(0);
+/// assert_eq!(sum.apply(Place { slot: Slot(0), index: 0 }, b"four"), 4);
+/// ```
 pub trait StateMachine: Send + 'static {
     /// What applying a command answers. A node hands it to the ticket of whoever proposed the
     /// command on this replica in this start; elsewhere it is dropped.

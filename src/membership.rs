@@ -14,6 +14,13 @@ use crate::quorum::{QuorumError, QuorumSystem, Quorums, Tally};
 pub const MEMBERS_MAX: usize = 9;
 
 /// The name of a replica, unique in its cluster and never used again for another disk.
+///
+/// ```
+/// use synod::ReplicaId;
+///
+/// let members = [1, 2, 3].map(ReplicaId);
+/// assert_eq!(members[2].to_string(), "3");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -29,6 +36,13 @@ impl fmt::Display for ReplicaId {
 ///
 /// A replica whose disk was wiped shows another DiskId, so it can never vote by accident under the
 /// promises that the old disk held.
+///
+/// ```
+/// use synod::membership::DiskId;
+///
+/// let disk = DiskId([0xa7; 16]);
+/// assert_eq!(disk.to_string(), "a7".repeat(16));
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DiskId(pub [u8; 16]);
 
@@ -45,6 +59,14 @@ impl fmt::Display for DiskId {
 }
 
 /// The name of a cluster: up to 16 bytes, zero padded. Frames of another cluster are dropped.
+///
+/// ```
+/// use synod::{ClusterId, MembershipError};
+///
+/// assert_eq!(ClusterId::named("orders")?.to_string(), "orders");
+/// assert_eq!(ClusterId::named(""), Err(MembershipError::ClusterName { bytes: 0 }));
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -77,6 +99,14 @@ impl fmt::Display for ClusterId {
 ///
 /// It counts, in the upper 48 bits, so that a later start is above an earlier one. The lower 16 are
 /// random: two starts from copies of one directory have the same count, and are told apart by them.
+///
+/// ```
+/// use synod::membership::Incarnation;
+///
+/// let first = Incarnation::default().next(0x4a11);
+/// assert_eq!((first.count(), first.to_string().as_str()), (1, "1/4a11"));
+/// assert!(first.next(0) > first);
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -105,6 +135,17 @@ impl fmt::Display for Incarnation {
 }
 
 /// Who a frame says it comes from. Made by the wire from a frame that passed its checks.
+///
+/// ```
+/// use synod::membership::DiskId;
+/// use synod::record::Recovered;
+/// use synod::{ClusterId, ReplicaId};
+///
+/// let cluster = ClusterId::named("docs")?;
+/// let me = Recovered::nothing(cluster, ReplicaId(1), DiskId([7; 16])).me;
+/// assert_eq!((me.replica(), me.incarnation().count()), (ReplicaId(1), 1));
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
     pub(crate) replica: ReplicaId,
@@ -133,6 +174,15 @@ impl Peer {
 }
 
 /// A member: a replica on a disk.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::membership::{DiskId, Member};
+///
+/// let member = Member { replica: ReplicaId(1), disk: DiskId([7; 16]) };
+/// let wiped = Member { disk: DiskId([8; 16]), ..member };
+/// assert_ne!(member, wiped, "the same name on another disk is another member");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// The replica's name.
@@ -142,6 +192,13 @@ pub struct Member {
 }
 
 /// Why a set of members cannot be.
+///
+/// ```
+/// use synod::membership::{Membership, MembershipError};
+///
+/// let error = Membership::new(Vec::new()).unwrap_err();
+/// assert_eq!(error, MembershipError::Size { members: 0 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MembershipError {
@@ -170,6 +227,22 @@ pub enum MembershipError {
 
 /// The members that decide a slot, and which sets of them are quorums. One list: it is made
 /// durable, told and compared whole, and cannot be built wrong.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::membership::{DiskId, Member, Membership, VoteSet};
+/// use synod::quorum::Tally;
+///
+/// let member = |id: u32| Member { replica: ReplicaId(id), disk: DiskId([id as u8; 16]) };
+/// let membership = Membership::new((1..=3).map(member).collect())?;
+/// let mut votes = VoteSet::EMPTY;
+/// assert!(membership.vote(&mut votes, ReplicaId(1)));
+/// assert!(!membership.vote(&mut votes, ReplicaId(9)), "no member: not counted");
+/// assert_eq!(membership.accept(votes, VoteSet::EMPTY), Tally::Waiting);
+/// membership.vote(&mut votes, ReplicaId(3));
+/// assert_eq!(membership.accept(votes, VoteSet::EMPTY), Tally::Won);
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     members: Vec<Member>,
@@ -277,6 +350,16 @@ impl Membership {
 }
 
 /// Votes of members, one bit each, by their place in the Membership.
+///
+/// ```
+/// use synod::membership::VoteSet;
+///
+/// let mut votes = VoteSet::EMPTY;
+/// votes.insert(2);
+/// votes.insert(2);
+/// assert!(votes.contains(2) && !votes.contains(0));
+/// assert_eq!(votes.len(), 1, "voters are counted, not votes");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VoteSet(u16);
 
@@ -353,6 +436,14 @@ impl VoteSet {
 }
 
 /// A small set of replicas, in place: whom to send a message to.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::membership::Replicas;
+///
+/// let others: Replicas = [2, 3, 2].map(ReplicaId).into_iter().collect();
+/// assert_eq!((others.len(), others.to_string().as_str()), (2, "2,3"));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Replicas {
     ids: [ReplicaId; MEMBERS_MAX],

@@ -17,6 +17,16 @@ pub use requests::{Forward, ForwardAnswer, ReadIndex, ReadIndexAnswer};
 mod requests;
 
 /// What an acceptor stands by. As far as it was ever voted, neither part falls, restarts included.
+///
+/// ```
+/// use synod::message::Standing;
+/// use synod::{Ballot, ReplicaId, Slot};
+///
+/// let promised = Ballot { round: 2, replica: ReplicaId(1) };
+/// let before = Standing { promised, end: Slot(12) };
+/// let after = Standing { end: Slot(10), ..before };
+/// assert!(!after.covers(before), "it has forgotten what it accepted");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// The highest ballot that it promised.
@@ -42,6 +52,12 @@ impl Standing {
 /// Phase 1a: asks the acceptors to promise a ballot ("Paxos Made Simple", 2.2).
 ///
 /// It covers every slot from `first` on, the candidate's first slot that it does not know chosen.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let answers = answers([Prepare { ballot: ballot(1), first: Slot(0) }.into()]);
+/// assert!(matches!(&answers[..], [Message::Promise(promise)] if promise.ballot == ballot(1)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Prepare {
     /// The candidate's ballot.
@@ -51,6 +67,16 @@ pub struct Prepare {
 }
 
 /// Phase 1b: one page of an acceptor's promise. Carries ballots, not values.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let prepare = Prepare { ballot: ballot(2), first: Slot(0) };
+/// let [_, Message::Promise(promise)] = &answers([accept(1, 0), prepare.into()])[..] else {
+///     panic!("an Accepted, then a Promise of one page");
+/// };
+/// let held = Run { slots: Slots::one(Slot(0)), ballot: ballot(1) };
+/// assert_eq!((promise.last, &promise.accepted[..]), (true, &[held][..]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Promise {
     /// The ballot that is promised.
@@ -69,6 +95,13 @@ pub struct Promise {
 }
 
 /// The answer to a Prepare, Accept or Heartbeat below the promise.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let refused = answers([accept(5, 0), accept(4, 0)]).pop();
+/// let nack = Nack { ballot: ballot(4), promised: ballot(5), chosen: Slot(0) };
+/// assert_eq!(refused, Some(nack.into()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Nack {
     /// The ballot that was refused.
@@ -82,6 +115,17 @@ pub struct Nack {
 /// A chosen mark with the ballots of the slots just below it.
 ///
 /// Facts: taken from any sender, at any ballot, before the message that carries them is judged.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// // Slot 0 was accepted at ballot 1, and is announced as chosen at that ballot.
+/// let run = Run { slots: Slots::one(Slot(0)), ballot: ballot(1) };
+/// let announcement = Announcement { chosen: Slot(1), runs: vec![run] };
+/// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 1, announcement };
+/// let canvass = Canvass { sequence: 1, chosen: Slot(0) };
+/// let answers = answers([accept(1, 0), heartbeat.into(), canvass.into()]);
+/// assert_eq!(answers[2].chosen(), Some(Slot(1)), "now the follower knows it, too");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Announcement {
     /// Every slot below this one is chosen.
@@ -92,6 +136,13 @@ pub struct Announcement {
 }
 
 /// Phase 2a: asks the acceptors to accept an entry.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let (slot, announcement) = (Slot(0), Announcement::default());
+/// let accept = Accept { ballot: ballot(1), slot, entry: Entry::Noop, announcement };
+/// assert!(matches!(answers([accept.into()])[..], [Message::Accepted(_)]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Accept {
     /// The leader's ballot.
@@ -105,6 +156,12 @@ pub struct Accept {
 }
 
 /// Phase 2b: these slots were accepted at this ballot.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let accepted = Accepted { ballot: ballot(1), slots: Slots::one(Slot(0)), chosen: Slot(0) };
+/// assert_eq!(answers([accept(1, 0)]), [accepted.into()]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Accepted {
     /// The ballot.
@@ -118,6 +175,12 @@ pub struct Accepted {
 /// The answer to an Accept below the acceptor's chosen mark, or too far above it: no vote, no Nack.
 ///
 /// The mark says which of the two must catch up.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let behind = Behind { ballot: ballot(1), chosen: Slot(0) };
+/// assert_eq!(answers([accept(1, ALPHA)]), [behind.into()]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Behind {
     /// The ballot of the Accept.
@@ -127,6 +190,14 @@ pub struct Behind {
 }
 
 /// A leader's sign of life.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let announcement = Announcement::default();
+/// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 7, announcement };
+/// let answers = answers([heartbeat.into()]);
+/// assert!(matches!(&answers[..], [Message::HeartbeatAnswer(answer)] if answer.sequence == 7));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// The leader's ballot.
@@ -138,6 +209,17 @@ pub struct Heartbeat {
 }
 
 /// The answer to a Heartbeat at or above the promise.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let announcement = Announcement::default();
+/// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 7, announcement };
+/// let Some(Message::HeartbeatAnswer(answer)) = answers([accept(1, 0), heartbeat.into()]).pop()
+/// else {
+///     panic!("a Heartbeat at the promise is answered");
+/// };
+/// assert_eq!(answer.end, Slot(1), "so far reaches what it has accepted");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HeartbeatAnswer {
     /// The heartbeat's ballot. The sender's promise is not above it.
@@ -155,6 +237,16 @@ pub struct HeartbeatAnswer {
 }
 
 /// Asks whether the sender should try to lead. Changes no state.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let [Message::CanvassAnswer(answer)] =
+///     &answers([Canvass { sequence: 7, chosen: Slot(0) }.into()])[..]
+/// else {
+///     panic!("every member answers");
+/// };
+/// assert_eq!((answer.sequence, answer.promised), (7, Ballot::ZERO));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Canvass {
     /// Tells this round of questions from earlier ones; the answer repeats it.
@@ -164,6 +256,18 @@ pub struct Canvass {
 }
 
 /// The answer to a Canvass.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let announcement = Announcement::default();
+/// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 1, announcement };
+/// let canvass = Canvass { sequence: 7, chosen: Slot(0) };
+/// let Some(Message::CanvassAnswer(answer)) = answers([heartbeat.into(), canvass.into()]).pop()
+/// else {
+///     panic!("every member answers");
+/// };
+/// assert_eq!((answer.yes, answer.leader), (false, Some(ballot(1))), "it has a leader");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CanvassAnswer {
     /// The question's sequence number.
@@ -181,6 +285,13 @@ pub struct CanvassAnswer {
 }
 
 /// Asks for the entry of a proposal that a Promise named.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let fetch = Fetch { slot: Slot(0), ballot: ballot(1) };
+/// let answer = answers([accept(1, 0), fetch.into()]).pop();
+/// assert!(matches!(answer, Some(Message::Fetched(Fetched { proposal: Some(_), .. }))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fetch {
     /// The slot.
@@ -190,6 +301,13 @@ pub struct Fetch {
 }
 
 /// The answer to a Fetch: the proposal that the acceptor holds for the slot, whatever its ballot.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let fetch = Fetch { slot: Slot(0), ballot: ballot(1) };
+/// let gone = Fetched { slot: Slot(0), proposal: None, chosen: Slot(0) };
+/// assert_eq!(answers([fetch.into()]), [gone.into()], "nothing was accepted there");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fetched {
     /// The slot.
@@ -201,6 +319,15 @@ pub struct Fetched {
 }
 
 /// Asks for chosen entries, as many of them as fit a page.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// // A leader announces far more than this replica knows.
+/// let announcement = Announcement { chosen: Slot(1000), runs: Vec::new() };
+/// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 1, announcement };
+/// let answers = answers([heartbeat.into()]);
+/// assert!(answers.iter().any(|answer| matches!(answer, Message::CatchUp(CatchUp { .. }))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CatchUp {
     /// The slots that the sender lacks.
@@ -210,6 +337,15 @@ pub struct CatchUp {
 }
 
 /// A chosen entry, out of the sender's log.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let (slot, chosen) = (Slot(0), Slot(1));
+/// let taught = Chosen { slot, ballot: ballot(1), entry: Entry::Noop, chosen };
+/// let canvass = Canvass { sequence: 1, chosen };
+/// let answer = answers([taught.into(), canvass.into()]).pop().expect("it answers");
+/// assert_eq!(answer.chosen(), Some(Slot(1)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Chosen {
     /// The slot.
@@ -223,6 +359,15 @@ pub struct Chosen {
 }
 
 /// How a new cluster forms: a sign of life that shows the sender's DiskId, then the durable list.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let nothing = Forming { members: Vec::new(), formed: false };
+/// let [Message::Forming(told)] = &answers([nothing.into()])[..] else {
+///     panic!("whoever is formed answers with its list");
+/// };
+/// assert!(told.formed && told.members.len() == 3);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forming {
     /// The list of members that the sender has made durable, with their quorums.
@@ -235,6 +380,14 @@ pub struct Forming {
 ///
 /// Whoever hears of a start of its own, or of a vote in an earlier start, that it does not remember
 /// runs on an older copy of its directory, and must not vote.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let later = Incarnation::default().next(0).next(0);
+/// let refused = Refused { incarnation: later, before: Standing::default() };
+/// let canvass = Canvass { sequence: 1, chosen: Slot(0) };
+/// assert_eq!(answers([refused.into(), canvass.into()]), [], "it has stopped for good");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refused {
     /// The latest start of the receiver that the sender knows.
@@ -244,6 +397,12 @@ pub struct Refused {
 }
 
 /// A message from one replica to another.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let message = Message::from(Canvass { sequence: 1, chosen: Slot(4) });
+/// assert_eq!((message.name(), message.chosen()), ("Canvass", Some(Slot(4))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
     /// Phase 1a.

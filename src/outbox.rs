@@ -52,6 +52,23 @@ fn waits_for_disk(message: &Message) -> bool {
 const WITHHELD_MAX: usize = 4096;
 
 /// Outputs in their order, messages that wait for the disk, and messages to oneself.
+///
+/// ```
+/// use synod::message::Accepted;
+/// use synod::record::{Lsn, Record};
+/// use synod::roles::Outbox;
+/// use synod::slot::Slots;
+/// use synod::{Ballot, Entry, Output, ReplicaId, Slot};
+///
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot::ZERO);
+/// let (slot, ballot) = (Slot(0), Ballot { round: 1, replica: ReplicaId(2) });
+/// out.persist(Record::Accepted { slot, ballot, entry: Entry::Noop });
+/// out.send_one(ReplicaId(2), Accepted { ballot, slots: Slots::one(slot), chosen: slot });
+/// assert!(matches!(out.poll(), Some(Output::Persist { .. })));
+/// assert_eq!(out.poll(), None, "the vote waits for the disk");
+/// assert!(out.handle_persisted(Lsn(1), ballot));
+/// assert!(matches!(out.poll(), Some(Output::Send { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbox {
     me: ReplicaId,

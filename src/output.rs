@@ -12,6 +12,16 @@ use crate::slot::{Slot, Slots};
 use crate::time::Instant;
 
 /// One thing to do. Exhaustive on purpose: a new kind must break every driver at compile time.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let (mut replica, now) = leading_alone();
+/// replica.propose(now, b"hello").expect("there is room");
+/// // `drain` does what a driver does, and returns what it did.
+/// let outputs = drain(&mut replica, now);
+/// assert!(matches!(outputs[0], Output::Persist { .. }));
+/// assert!(outputs.iter().any(|output| matches!(output, Output::Chosen { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Output {
@@ -85,6 +95,17 @@ pub enum Output {
 }
 
 /// What became of a command.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let (mut replica, now) = leading_alone();
+/// let id = replica.propose(now, b"hello").expect("there is room");
+/// let fate = drain(&mut replica, now).into_iter().find_map(|output| match output {
+///     Output::Fate { commands, fate } if commands.contains(&id.sequence) => Some(fate),
+///     _ => None,
+/// });
+/// assert!(matches!(fate, Some(Fate::Chosen { index: 0, .. })));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// Chosen: the first of the commands at this index of the slot's batch, the others after it.
@@ -106,6 +127,14 @@ pub enum Fate {
 }
 
 /// Why a replica wants to be woken.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let mut replica = fresh([1, 2, 3]);
+/// drain(&mut replica, Instant::ZERO);
+/// let Output::Wait { until: Some((_, timer)) } = replica.poll_output() else { panic!() };
+/// assert_eq!(timer, Timer::Forming, "the others were not heard yet");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timer {
     /// A forming replica tells its list again.
@@ -121,6 +150,13 @@ pub enum Timer {
 }
 
 /// Something that happened inside a replica.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let mut replica = fresh([1]);
+/// let outputs = drain(&mut replica, Instant::ZERO);
+/// assert!(outputs.contains(&Output::Event(Event::Formed { members: 1 })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
@@ -178,6 +214,31 @@ pub enum Event {
 }
 
 /// What a misbehaving peer did.
+///
+/// ```
+/// use synod::message::{Accept, Announcement};
+/// use synod::output::Misbehaviour;
+/// use synod::record::{Lsn, Record};
+/// use synod::roles::{Acceptor, Outbox};
+/// # use synod::entry::BatchBuilder;
+/// # use synod::membership::Incarnation;
+/// use synod::{Ballot, CommandId, Entry, ReplicaId, Slot};
+///
+/// # let incarnation = Incarnation::default().next(0);
+/// # let id = CommandId { replica: ReplicaId(2), incarnation, sequence: 0 };
+/// # let mut builder = BatchBuilder::default();
+/// # builder.push(id, b"x");
+/// # let batch = Entry::Batch(builder.build().expect("it has a command"));
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot::ZERO);
+/// let mut acceptor = Acceptor::default();
+/// let (slot, ballot) = (Slot(0), Ballot { round: 1, replica: ReplicaId(2) });
+/// let mut accept = |entry| {
+///     let accept = Accept { ballot, slot, entry, announcement: Announcement::default() };
+///     acceptor.handle_accept(ReplicaId(2), accept, &mut out)
+/// };
+/// assert_eq!(accept(Entry::Noop), Ok(()));
+/// assert_eq!(accept(batch), Err(Misbehaviour::TwoEntries { slot, ballot }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misbehaviour {
@@ -211,6 +272,14 @@ pub enum Misbehaviour {
 }
 
 /// Why a message was dropped before it was judged.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let mut replica = fresh([1, 2, 3]);
+/// let canvass = Canvass { sequence: 1, chosen: Slot(0) };
+/// replica.handle_message(Instant::ZERO, peer(2), canvass.into());
+/// assert_eq!(replica.status().ignored[&IgnoreReason::NotFormed], 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum IgnoreReason {
@@ -235,6 +304,16 @@ pub enum IgnoreReason {
 }
 
 /// Why a replica has stopped for good.
+///
+/// ```
+#[doc = include_str!("replica/example.txt")]
+/// let mut replica = fresh([1, 2, 3]);
+/// // Replica 2 knows this very disk as a member; an older copy of the directory does not.
+/// let members = [1, 2, 3].map(|id| Member { replica: ReplicaId(id), disk: peer(id).disk() });
+/// let told = Forming { members: members.to_vec(), formed: true };
+/// replica.handle_message(Instant::ZERO, peer(2), told.into());
+/// assert_eq!(replica.status().halted, Some(HaltReason::ListLost { peer: ReplicaId(2) }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HaltReason {

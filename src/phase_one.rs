@@ -18,6 +18,17 @@ use crate::quorum::Tally;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// What phase 1 says of a slot.
+///
+/// ```
+#[doc = include_str!("proposer/example.txt")]
+/// let mut phase_one = PhaseOne::new(ballot(5), Slot(0));
+/// assert_eq!(phase_one.finding(Slot(0), &three()), Finding::Open);
+/// let held = Run { slots: Slots::one(Slot(0)), ballot: ballot(2) };
+/// phase_one.handle_promise(ReplicaId(1), &promise(ballot(5), &[])).expect("sound");
+/// phase_one.handle_promise(ReplicaId(2), &promise(ballot(5), &[held])).expect("sound");
+/// assert_eq!(phase_one.finding(Slot(0), &three()), Finding::Adopt { from: ballot(2) });
+/// assert_eq!(phase_one.finding(Slot(1), &three()), Finding::Free);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// Not enough Promises cover the slot.
@@ -101,6 +112,17 @@ impl Report {
 }
 
 /// The Promises of one ballot.
+///
+/// ```
+#[doc = include_str!("proposer/example.txt")]
+/// let mut phase_one = PhaseOne::new(ballot(5), Slot(0));
+/// phase_one.handle_promise(ReplicaId(1), &promise(ballot(5), &[])).expect("sound");
+/// assert_eq!(phase_one.free_from(&three()), None, "one of three");
+/// let held = Run { slots: Slots::one(Slot(0)), ballot: ballot(2) };
+/// phase_one.handle_promise(ReplicaId(3), &promise(ballot(5), &[held])).expect("sound");
+/// assert_eq!(phase_one.free_from(&three()), Some(Slot(1)));
+/// assert_eq!(phase_one.reporters(Slot(0), ballot(2)).to_string(), "3");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PhaseOne {
     ballot: Ballot,

@@ -32,6 +32,14 @@ mod queue;
 const FETCHES_MAX: usize = 16;
 
 /// How much a leader keeps in flight and in its queue.
+///
+/// ```
+/// use synod::roles::Limits;
+///
+/// let limits = Limits { pipeline_slots: 16, pipeline_bytes: 8 << 20, batch_bytes: 64 << 10 };
+/// let one_by_one = Limits { pipeline_slots: 1, batch_bytes: 1, ..limits };
+/// assert_ne!(limits, one_by_one);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Slots in flight.
@@ -77,6 +85,18 @@ struct Leading {
 }
 
 /// Prepares and proposes.
+///
+/// ```
+#[doc = include_str!("proposer/example.txt")]
+/// let limits = Limits { pipeline_slots: 16, pipeline_bytes: 1 << 20, batch_bytes: 1 << 10 };
+/// let mut proposer = Proposer::new(ReplicaId(1), Incarnation::default().next(0), limits);
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot(0));
+/// proposer.prepare(ballot(1), Slot(0), &three(), &mut out);
+/// let page = promise(ballot(1), &[]);
+/// assert_eq!(proposer.handle_promise(ReplicaId(1), &page, &three()), Ok(false));
+/// assert_eq!(proposer.handle_promise(ReplicaId(2), &page, &three()), Ok(true));
+/// assert_eq!(proposer.leading(), Some(ballot(1)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposer {
     me: ReplicaId,
@@ -90,6 +110,16 @@ pub struct Proposer {
 }
 
 /// What was just proposed.
+///
+/// ```
+#[doc = include_str!("proposer/example.txt")]
+/// let (mut proposer, mut out) = leading();
+/// proposer.enqueue(b"hello");
+/// let chosen = Announcement::default();
+/// let Proposed { slot, batch } =
+///     proposer.propose_next(false, &chosen, &three(), &mut out).expect("there is room");
+/// assert_eq!((slot, batch.map(|batch| batch.count())), (Slot(0), Some(1)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposed {
     /// The slot.

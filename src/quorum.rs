@@ -15,6 +15,22 @@ use thiserror::Error;
 use crate::membership::{MEMBERS_MAX, ReplicaId, Replicas, VoteSet};
 
 /// What a set of votes amounts to.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::membership::{DiskId, Member, Membership, VoteSet};
+/// use synod::quorum::Tally;
+///
+/// let member = |id: u32| Member { replica: ReplicaId(id), disk: DiskId([id as u8; 16]) };
+/// let membership = Membership::new((1..=3).map(member).collect())?;
+/// let (mut yes, mut no) = (VoteSet::EMPTY, VoteSet::EMPTY);
+/// yes.insert(0);
+/// assert_eq!(membership.prepare(yes, no), Tally::Waiting);
+/// no.insert(1);
+/// no.insert(2);
+/// assert_eq!(membership.prepare(yes, no), Tally::Lost);
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tally {
     /// The votes are a quorum.

@@ -13,6 +13,13 @@ use crate::replay::Replay;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// The number of a record in its log: the first is 1, each next one higher.
+///
+/// ```
+/// use synod::record::Lsn;
+///
+/// assert_eq!(Lsn::ZERO.next(), Lsn(1));
+/// assert_eq!(Lsn(7).to_string(), "#7");
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -36,6 +43,17 @@ impl fmt::Display for Lsn {
 }
 
 /// A fact that must survive a crash.
+///
+/// ```
+/// use synod::record::{Lsn, Record};
+/// use synod::replay::Replay;
+/// use synod::{Ballot, ReplicaId, Slot};
+///
+/// let ballot = Ballot { round: 3, replica: ReplicaId(2) };
+/// let mut replay = Replay::default();
+/// replay.apply(Lsn(1), Record::Promised { ballot }, Slot(0));
+/// assert_eq!(replay.promised(), ballot);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
     /// The acceptor promised the ballot.
@@ -71,6 +89,19 @@ pub enum Record {
 }
 
 /// What a log held when it was opened: everything that its replica may not forget.
+///
+/// ```
+/// use synod::membership::DiskId;
+/// use synod::record::Recovered;
+/// use synod::{ClusterId, Config, Instant, Replica, ReplicaId};
+///
+/// let (cluster, me) = (ClusterId::named("docs")?, ReplicaId(1));
+/// let recovered = Recovered::nothing(cluster, me, DiskId([7; 16])); // Random, in earnest.
+/// assert_eq!(recovered.check(), Ok(()));
+/// let replica = Replica::new(Config::new([me]), recovered, Instant::ZERO)?;
+/// assert_eq!(replica.status().me.replica(), me);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The cluster that the directory belongs to.

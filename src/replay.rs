@@ -13,6 +13,23 @@ use crate::record::{Lsn, Record, Recovered};
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// The fold so far. Holds the entries of open slots only: at most [`ALPHA`] of them.
+///
+/// ```
+/// use synod::membership::DiskId;
+/// use synod::record::{Lsn, Record, Recovered};
+/// use synod::replay::Replay;
+/// use synod::{Ballot, ClusterId, Entry, ReplicaId, Slot};
+///
+/// let cluster = ClusterId::named("docs")?;
+/// let me = Recovered::nothing(cluster, ReplicaId(1), DiskId([7; 16])).me;
+/// let (slot, ballot) = (Slot(0), Ballot { round: 1, replica: ReplicaId(2) });
+/// let mut replay = Replay::default();
+/// replay.apply(Lsn(1), Record::Accepted { slot, ballot, entry: Entry::Noop }, Slot(0));
+/// let recovered = replay.finish(cluster, me);
+/// assert_eq!((recovered.promised, recovered.last), (ballot, Lsn(1)));
+/// assert_eq!(recovered.accepted, [(slot, ballot, Entry::Noop)]);
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     members: Option<Membership>,

@@ -54,6 +54,29 @@ const STUCK_WITH_HOLE_TIMEOUTS: u32 = 4;
 const RESEND_BYTES: usize = 1 << 20;
 
 /// One member of a cluster: proposer, acceptor and learner in one.
+///
+/// ```
+/// use synod::membership::DiskId;
+/// use synod::record::Recovered;
+/// use synod::{ClusterId, Config, Instant, Output, Replica, ReplicaId};
+///
+/// // Three replicas and a driver without a disk, a network or a state machine: it only looks.
+/// let recovered = Recovered::nothing(ClusterId::named("docs")?, ReplicaId(1), DiskId([1; 16]));
+/// let config = Config::new([1, 2, 3].map(ReplicaId));
+/// let mut replica = Replica::new(config, recovered, Instant::ZERO)?;
+/// replica.handle_timeout(Instant::from_millis(100));
+/// let (until, timer) = loop {
+///     match replica.poll_output() {
+///         Output::Wait { until } => break until.expect("it wants to be woken"),
+///         Output::Send { to, message } => println!("{} to {to}", message.name()),
+///         _ => {}
+///     }
+/// };
+/// println!("wake it at {until}, for {timer:?}");
+/// let stalled = replica.why_stalled(until).expect("nobody answers");
+/// assert!(stalled.to_string().contains("replica 2"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Replica {
     config: Config,

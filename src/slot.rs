@@ -15,6 +15,14 @@ use crate::ballot::Ballot;
 pub const ALPHA: u64 = 256;
 
 /// A place in the log. One Paxos instance decides each slot.
+///
+/// ```
+/// use synod::Slot;
+///
+/// let slot = Slot::ZERO.plus(811).next();
+/// assert_eq!(slot.to_string(), "s812");
+/// assert_eq!((slot.since(Slot(800)), Slot(800).since(slot)), (12, 0));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -50,6 +58,16 @@ impl fmt::Display for Slot {
 }
 
 /// A half-open range of slots: `start` belongs to it, `end` does not.
+///
+/// ```
+/// use synod::Slot;
+/// use synod::slot::Slots;
+///
+/// let slots = Slots::new(Slot(3), Slot(6));
+/// assert!(slots.contains(Slot(5)) && !slots.contains(Slot(6)));
+/// assert_eq!(slots.intersection(Slots::one(Slot(4))).to_string(), "s4..s5");
+/// assert!(slots.iter().eq([3, 4, 5].map(Slot)));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -112,6 +130,17 @@ impl fmt::Display for Slots {
 /// Slots that share a ballot: how reports and announcements name proposals without their entries.
 ///
 /// A (ballot, slot) pair names one entry, ever (invariant I2), so this is enough.
+///
+/// ```
+/// use synod::slot::{Run, Slots};
+/// use synod::{Ballot, ReplicaId, Slot};
+///
+/// let ballot = Ballot { round: 1, replica: ReplicaId(2) };
+/// let mut runs = Vec::new();
+/// [3, 4, 8].map(|slot| Run::push(&mut runs, Slot(slot), ballot));
+/// assert_eq!(runs[0], Run { slots: Slots::new(Slot(3), Slot(5)), ballot });
+/// assert_eq!(runs[1].to_string(), "s8..s9@1.2");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Run {
     /// The slots.
@@ -139,6 +168,18 @@ impl fmt::Display for Run {
 }
 
 /// Places for the open slots: at most [`ALPHA`] of them, from `first` on.
+///
+/// ```
+/// use synod::Slot;
+/// use synod::slot::{ALPHA, Ring};
+///
+/// let mut ring = Ring::new(Slot(10));
+/// ring.insert(Slot(12), "a");
+/// assert_eq!((ring.at(Slot(11)), ring.at(Slot(12))), (None, Some(&"a")));
+/// assert!(!ring.has_place(Slot(10 + ALPHA)), "too far ahead");
+/// ring.advance(Slot(13));
+/// assert!(ring.is_empty() && !ring.has_place(Slot(12)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ring<T> {
     first: Slot,

@@ -7,6 +7,16 @@ use core::time::Duration;
 /// back.
 ///
 /// The core reads no clock. Every input is told the time, so a test can make up its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use synod::Instant;
+///
+/// let start = Instant::from_millis(1500);
+/// let later = start.after(Duration::from_micros(250));
+/// assert_eq!(later.since(start), Duration::from_micros(250));
+/// assert_eq!(later.to_string(), "1.500250s");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

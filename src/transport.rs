@@ -12,6 +12,27 @@ use crate::membership::{ClusterId, Peer, ReplicaId};
 /// not block, and it need not tell what became of them.
 ///
 /// A frame is opaque, checked by its receiver, and at most [`Transport::max_frame`] bytes long.
+///
+/// ```
+/// use synod::{ReplicaId, Transport};
+///
+/// /// Keeps what would be sent, for a test to look at.
+/// struct Kept(Vec<(ReplicaId, Vec<u8>)>);
+///
+/// impl Transport for Kept {
+///     fn send(&mut self, to: ReplicaId, frame: &[u8]) {
+///         self.0.push((to, frame.to_vec()));
+///     }
+///
+///     fn max_frame(&self) -> usize {
+///         1200
+///     }
+/// }
+///
+/// let mut transport = Kept(Vec::new());
+/// transport.send(ReplicaId(2), b"frame");
+/// assert_eq!(transport.0, [(ReplicaId(2), b"frame".to_vec())]);
+/// ```
 pub trait Transport: Send + 'static {
     /// Sends the frame to the replica, or drops it. Must not wait: the caller holds up the node.
     fn send(&mut self, to: ReplicaId, frame: &[u8]);
@@ -31,6 +52,16 @@ pub trait Transport: Send + 'static {
 /// Where a transport puts the frames that come in.
 ///
 /// It does not keep the node alive: once the node has stopped, frames are dropped.
+///
+/// ```
+#[doc = include_str!("node/example.txt")]
+/// let (node, _) = start_alone()?;
+/// let inbox = node.inbox();
+/// inbox.deliver(Bytes::from_static(b"noise")); // As a receiving thread would.
+/// assert_eq!(inbox.me().replica(), ReplicaId(1));
+/// assert_eq!(node.status().counters.refused.values().sum::<u64>(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Inbox {
     node: Weak<dyn Deliver>,

@@ -68,6 +68,17 @@ pub(crate) const PIECE_BYTES_MIN: usize = 256;
 const MAGIC: [u8; 4] = *b"SYND";
 
 /// What a frame holds.
+///
+/// ```
+#[doc = include_str!("fragment/example.txt")]
+/// let cluster = ClusterId::named("docs")?;
+/// let message = Message::from(Canvass { sequence: 1, chosen: Slot(0) });
+/// let mut frame = Vec::new();
+/// wire::encode(cluster, peer(1), &message, &mut frame);
+/// let (from, body) = wire::decode(cluster, Bytes::from(frame))?;
+/// assert_eq!((from, body), (peer(1), Body::Message(message)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A message.
@@ -91,6 +102,16 @@ impl Body {
 }
 
 /// A piece of a frame that is too long for the transport.
+///
+/// ```
+#[doc = include_str!("fragment/example.txt")]
+/// let frames = long_frames();
+/// let (_, body) = wire::decode(ClusterId::named("docs")?, frames[0].clone())?;
+/// let Body::Fragment(Fragment { to, index, total_bytes, .. }) = body else { panic!() };
+/// assert_eq!((to, index), (ReplicaId(2), 0));
+/// assert!(total_bytes as usize > frames[0].len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// Whom it is for.
@@ -110,6 +131,22 @@ pub struct Fragment {
 }
 
 /// Tells the sender of fragments which pieces of a frame have arrived.
+///
+/// ```
+#[doc = include_str!("fragment/example.txt")]
+/// let cluster = ClusterId::named("docs")?;
+/// let mut receiver = Courier::new(cluster, peer(2), 1200)?;
+/// let mut answers = Vec::new();
+/// for frame in long_frames() {
+///     let emit = &mut |_, answer: &[u8]| answers.push(Bytes::copy_from_slice(answer));
+///     receiver.receive(Instant::ZERO, frame, emit)?;
+/// }
+/// let last = answers.pop().expect("the receiver tells what has arrived");
+/// let (_, body) = wire::decode(cluster, last)?;
+/// let Body::Acknowledgement(Acknowledgement { to, arrived, .. }) = body else { panic!() };
+/// assert_eq!((to, arrived as usize), (ReplicaId(1), long_frames().len()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// Whom it is for: the sender of the fragments.
@@ -125,6 +162,20 @@ pub struct Acknowledgement {
 }
 
 /// Why bytes are no frame for this replica.
+///
+/// ```
+#[doc = include_str!("fragment/example.txt")]
+/// let cluster = ClusterId::named("docs")?;
+/// let mut frame = Vec::new();
+/// let message = Message::from(Canvass { sequence: 1, chosen: Slot(0) });
+/// wire::encode(cluster, peer(1), &message, &mut frame);
+/// let other = ClusterId::named("other")?;
+/// let error = wire::decode(other, Bytes::from(frame.clone())).unwrap_err();
+/// assert_eq!(error, FrameError::Cluster { found: cluster });
+/// *frame.last_mut().expect("it has bytes") ^= 1;
+/// assert_eq!(wire::decode(cluster, Bytes::from(frame)), Err(FrameError::Checksum));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {

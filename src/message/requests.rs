@@ -14,6 +14,13 @@ use crate::slot::Slot;
 /// Addressed to a ballot: whoever does not lead at it does nothing with it. The leader proposes a
 /// command at most once, and never at `limit` or above: so once every slot below the limit is
 /// passed, the sender knows what became of the command, whoever has crashed meanwhile.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let limit = Slot(64);
+/// let forward = Forward { ballot: ballot(1), after: 0, limit, batch: batch(), chosen: Slot(0) };
+/// assert_eq!(answers([forward.into()]), [], "who does not lead at that ballot does nothing");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forward {
     /// The ballot at which the receiver is believed to lead.
@@ -31,6 +38,18 @@ pub struct Forward {
 
 /// The answer to a Forward: how far the leader has taken the sender's commands in. Sent again when
 /// some of them are chosen and no Accept tells of it.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let answer = ForwardAnswer {
+///     ballot: ballot(1),
+///     incarnation: Incarnation::default().next(0),
+///     taken: 3, // Commands 0 to 2.
+///     next: Slot(5),
+///     announcement: Announcement::default(),
+/// };
+/// assert_eq!(Message::from(answer).name(), "ForwardAnswer");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ForwardAnswer {
     /// The ballot at which the sender leads.
@@ -46,6 +65,12 @@ pub struct ForwardAnswer {
 }
 
 /// Asks the leader for a read index.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let question = ReadIndex { ballot: ballot(1), reads: 3, chosen: Slot(0) };
+/// assert_eq!(answers([question.into()]), [], "only the leader of that ballot answers");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ReadIndex {
     /// The ballot at which the receiver is believed to lead.
@@ -58,6 +83,17 @@ pub struct ReadIndex {
 
 /// The answer to a ReadIndex: everything that was acknowledged before those reads arrived lies
 /// below the index.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let answer = ReadIndexAnswer {
+///     incarnation: Incarnation::default().next(0),
+///     reads: 3, // Reads 0 to 2.
+///     index: Slot(5),
+///     announcement: Announcement { chosen: Slot(5), runs: Vec::new() },
+/// };
+/// assert_eq!(Message::from(answer).chosen(), Some(Slot(5)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadIndexAnswer {
     /// The start of the receiver whose reads are meant.

@@ -28,6 +28,18 @@ const PORT_BYTES: usize = 64 << 20;
 const FRAME_COST: usize = 64;
 
 /// A network within a process. Clones are the same network.
+///
+/// ```
+/// use synod::node::channel::Network;
+/// use synod::{ReplicaId, Transport};
+///
+/// let network = Network::new();
+/// let transport = network.transport_with(ReplicaId(1), 1200);
+/// assert_eq!(transport.max_frame(), 1200);
+/// // What replica 1 sends to 2 gets lost, but not what 2 sends to 1.
+/// network.cut(ReplicaId(1), ReplicaId(2));
+/// network.heal();
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     inner: Arc<Inner>,
@@ -103,6 +115,15 @@ impl Network {
 }
 
 /// The transport of one replica of a [`Network`].
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let network = Network::new();
+/// let transport: ChannelTransport = network.transport(ReplicaId(1));
+/// let node = Node::start(Config::new([ReplicaId(1)]), open_log()?, transport, Sum(0))?;
+/// node.stop()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ChannelTransport {
     network: Network,

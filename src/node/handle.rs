@@ -21,6 +21,18 @@ use crate::transport::{Deliver, Inbox};
 /// A running node. Cheap to clone, and usable from any thread.
 ///
 /// When the last clone is dropped, the node stops as by [`Handle::stop`].
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// assert_eq!(node.propose(b"four").wait()?.answer, 4);
+/// let other: Handle<Sum> = node.clone();
+/// let total = other.read(Consistency::Linearizable, |sum| sum.0).wait()?;
+/// assert_eq!(total, 4);
+/// node.stop()?;
+/// assert!(other.propose(b"late").wait().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Handle<M: StateMachine> {
     pub(super) owner: Arc<Owner<M>>,
 }

@@ -54,10 +54,42 @@ use crate::wal::{Wal, WalError};
 use crate::wire::FrameError;
 
 /// Starts replicas. See [`Node::start`].
+///
+/// ```
+/// use synod::node::channel::Network;
+/// use synod::wal::{HeapMedium, Wal, WalOptions};
+/// use synod::{ClusterId, Config, Node, Place, ReplicaId, StateMachine};
+///
+/// struct Sum(usize);
+///
+/// impl StateMachine for Sum {
+///     type Answer = usize;
+///     fn apply(&mut self, _: Place, command: &[u8]) -> usize {
+///         self.0 += command.len();
+///         self.0
+///     }
+/// }
+///
+/// let (cluster, me) = (ClusterId::named("docs")?, ReplicaId(1));
+/// // A disk in memory; in earnest `Wal::open_directory`.
+/// let log = Wal::open(Box::new(HeapMedium::new(1)), cluster, me, WalOptions::default())?;
+/// let node = Node::start(Config::new([me]), log, Network::new().transport(me), Sum(0))?;
+/// assert_eq!(node.propose(b"four").wait()?.answer, 4);
+/// node.stop()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Node {}
 
 /// Why a node could not start.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let transport = Network::new().transport_with(ReplicaId(1), 100);
+/// let started = Node::start(Config::new([ReplicaId(1)]), open_log()?, transport, Sum(0));
+/// assert!(matches!(started, Err(StartError::MaxFrame { bytes: 100, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -86,6 +118,16 @@ pub enum StartError {
 }
 
 /// Why a node has stopped.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, disk) = start_alone()?;
+/// node.propose(b"four").wait()?;
+/// disk.inject(Fault::Sync { after: 0 }); // The next sync fails.
+/// assert!(node.propose(b"lost?").wait().is_err());
+/// assert!(matches!(node.stop(), Err(StopReason::Log { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StopReason {

@@ -14,6 +14,16 @@ use crate::wal::WalStatus;
 use crate::wire::FrameError;
 
 /// What a node tells about itself.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// node.propose(b"four").wait()?;
+/// let status = node.status();
+/// assert!(status.leads() && status.poisoned().is_none());
+/// assert_eq!((status.leader(), status.counters.proposed), (Some(ReplicaId(1)), 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeStatus {
@@ -54,6 +64,16 @@ impl NodeStatus {
 }
 
 /// How far a peer is behind.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// // One of three, and the others are not there.
+/// let config = Config::new([1, 2, 3].map(ReplicaId));
+/// let node = Node::start(config, open_log()?, Network::new().transport(ReplicaId(1)), Sum(0))?;
+/// let lag = node.status().lag;
+/// assert_eq!((lag[0].replica, lag[0].slots), (ReplicaId(2), 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lag {
@@ -64,6 +84,17 @@ pub struct Lag {
 }
 
 /// What a node has counted since its start.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// node.deliver(Bytes::from_static(b"noise"));
+/// node.propose(b"four").wait()?;
+/// let counters = node.status().counters;
+/// assert_eq!((counters.proposed, counters.applied), (1, 1));
+/// assert_eq!(counters.refused.values().sum::<u64>(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {

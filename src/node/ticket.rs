@@ -17,6 +17,14 @@ use crate::membership::{Peer, ReplicaId};
 use crate::replica::{ProposeError, ReadError};
 
 /// A command was chosen, and this replica has applied it.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// let Applied { place, answer } = node.propose(b"four").wait()?;
+/// assert_eq!((place.index, answer), (0, 4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied<A> {
     /// Where the command stands in the log.
@@ -26,6 +34,15 @@ pub struct Applied<A> {
 }
 
 /// Why a command has no answer. [`TicketError::is_certain`] tells whether it can still be applied.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// let error = node.propose(&vec![0; 3 << 20]).wait().unwrap_err();
+/// assert!(matches!(error, TicketError::TooLarge { .. }));
+/// assert!(error.is_certain(), "it is never applied, and may be tried in pieces");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum TicketError {
@@ -107,6 +124,17 @@ impl TicketError {
 /// none, with [`Ticket::wait`].
 ///
 /// Dropping a ticket gives up the answer, not the command.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (node, _) = start_alone()?;
+/// let tickets = [b"one", b"two"].map(|command| node.propose(command));
+/// for (ticket, expected) in tickets.into_iter().zip([3, 6]) {
+///     // Under a runtime: `ticket.await`.
+///     assert_eq!(ticket.wait()?.answer, expected);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the answer comes here"]
 pub struct Ticket<T> {

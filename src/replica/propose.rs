@@ -19,6 +19,13 @@ const AWAITED_MAX: usize = 4096;
 const APPLY_LAG_FACTOR: u64 = 16;
 
 /// Why a command was not taken in. It is certain that it is never applied.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut replica, now) = leading_alone();
+/// let error = replica.propose(now, &vec![0; 3 << 20]).unwrap_err();
+/// assert_eq!(error, ProposeError::TooLarge { bytes: 3 << 20, limit: 2 << 20 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProposeError {

@@ -12,6 +12,18 @@ use crate::time::Instant;
 const READS_MAX: u64 = 65_536;
 
 /// What a read may miss.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let mut replica = fresh([1, 2, 3]); // It has heard of nobody.
+/// let local = replica.read(Instant::ZERO, Consistency::Local);
+/// let linearizable = replica.read(Instant::ZERO, Consistency::Linearizable);
+/// assert_eq!((local, linearizable), (Ok(0), Ok(1)), "both are taken in");
+/// let outputs = drain(&mut replica, Instant::ZERO);
+/// // The local one is served at once; the other waits for a quorum.
+/// assert!(outputs.contains(&Output::ReadReady { reads: 0..1, upto: Slot(0) }));
+/// assert_eq!(replica.status().waiting_reads, 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Consistency {
     /// Nothing that was acknowledged before the read was asked, by whichever replica. In CAP's
@@ -25,6 +37,16 @@ pub enum Consistency {
 }
 
 /// Why a read was not taken in. It can be asked again.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let mut config = Config::new([1, 2, 3].map(ReplicaId));
+/// config.patience = Duration::ZERO; // Who knows no leader refuses at once.
+/// let mut replica = Replica::new(config, nothing(1), Instant::ZERO)?;
+/// let refused = replica.read(Instant::ZERO, Consistency::Linearizable);
+/// assert_eq!(refused, Err(ReadError::NotLeader));
+/// # Ok::<(), synod::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -19,6 +19,15 @@ const SILENT_HEARTBEATS: u32 = 4;
 ///
 /// Shown as a sentence, such as "slot 812 needs 1 more Accepted; replica 3 was last heard 4.1 s
 /// ago; replica 2 has promised 7.2".
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let replica = fresh([1, 2, 3]);
+/// let stalled = replica.why_stalled(Instant::from_millis(500)).expect("it is alone");
+/// assert!(stalled.since >= Duration::from_millis(400));
+/// assert_eq!(stalled.silent, [(ReplicaId(2), None), (ReplicaId(3), None)]);
+/// println!("{stalled}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stalled {
@@ -35,6 +44,15 @@ pub struct Stalled {
 }
 
 /// What a replica waits for.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let replica = fresh([1, 2, 3]);
+/// let stalled = replica.why_stalled(Instant::from_millis(500)).expect("it is alone");
+/// assert_eq!(stalled.cause, Cause::Forming);
+/// let (replica, now) = leading_alone();
+/// assert_eq!(replica.why_stalled(now), None, "it waits for nothing");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {

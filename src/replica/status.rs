@@ -12,6 +12,13 @@ use crate::slot::Slot;
 use crate::time::Instant;
 
 /// What a replica is doing.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// assert_eq!(fresh([1, 2, 3]).status().role, Role::Forming);
+/// let (replica, _) = leading_alone();
+/// assert_eq!(replica.status().role, Role::Leading);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// It waits until the cluster is formed.
@@ -29,6 +36,17 @@ pub enum Role {
 }
 
 /// The state of a replica, as far as anybody may want to see it.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut replica, now) = leading_alone();
+/// let before = replica.status().chosen;
+/// replica.propose(now, b"hello").expect("there is room");
+/// drain(&mut replica, now);
+/// let status = replica.status();
+/// assert_eq!((status.chosen, status.applied), (before.next(), before.next()));
+/// assert_eq!(status.appended, status.durable);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -77,6 +95,13 @@ pub struct Status {
 }
 
 /// What is known of another member.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let status = fresh([1, 2, 3]).status();
+/// let [two, _] = &status.peers[..] else { panic!("it has two peers") };
+/// assert_eq!((two.replica, two.heard), (ReplicaId(2), None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerStatus {

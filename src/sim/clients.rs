@@ -15,6 +15,15 @@ use super::random::Random;
 use super::service::Standing;
 
 /// The habits of a run's clients.
+///
+/// ```
+/// use synod::sim::{Clients, Swarm, simulate};
+///
+/// let busy = Clients { count: 20, outstanding: 64, ..Clients::from_seed(1) };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.clients = busy)?;
+/// assert!(simulate(&swarm)?.operations > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
     /// How many clients there are, at least 1.

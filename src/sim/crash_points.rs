@@ -14,6 +14,17 @@ use super::scenarios::Scenario;
 use super::{Report, Violation, watch};
 
 /// How a machine ends at a call of its disk.
+///
+/// ```
+/// use synod::sim::{Scenario, crash_points};
+///
+/// // Each call of the disk is tried with each way to die, before its effect and after.
+/// let points = crash_points(Scenario::Alone)?;
+/// let first: Vec<_> = points.iter().filter(|point| point.role == 0 && point.call == 0).collect();
+/// let ways: std::collections::BTreeSet<_> = first.iter().map(|point| point.death).collect();
+/// assert_eq!(first.len(), 2 * ways.len());
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Death {
     /// Only the process dies: what it wrote is still seen, and not on the platter.
@@ -35,6 +46,15 @@ impl Death {
 }
 
 /// A crash at a call of a disk.
+///
+/// ```
+/// use synod::sim::{CrashPoint, Death, Scenario, play_crash_point};
+///
+/// let (scenario, death) = (Scenario::Restart, Death::Process);
+/// let point = CrashPoint { scenario, role: 0, call: 0, effect: true, death, again: None };
+/// assert!(play_crash_point(&point)?.slots > 0, "the cluster lives on");
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrashPoint {
     /// The situation.

@@ -13,6 +13,18 @@ const SLOW_TIMES_MAX: u64 = 1000;
 
 /// How disks and directories go wrong, and how often. Times in microseconds. But for stalls and
 /// slow disks it takes the real log: [`DiskKind::Wal`].
+///
+/// ```
+/// use synod::sim::{DiskFaults, DiskKind};
+///
+/// let full = DiskFaults {
+///     strike_every_micros: Some(500_000),
+///     full: 1,
+///     full_micros: 100_000,
+///     ..DiskFaults::NONE
+/// };
+/// assert_eq!(full.clone().checked(DiskKind::Wal), Ok(full));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskFaults {
     /// How often one of the kinds below strikes some host, if ever.
@@ -44,6 +56,13 @@ pub struct DiskFaults {
 }
 
 /// Why settings of disks make no sense.
+///
+/// ```
+/// use synod::sim::{DiskFaults, DiskFaultsError, DiskKind};
+///
+/// let never = DiskFaults { sync_fails: 1, ..DiskFaults::NONE };
+/// assert_eq!(never.checked(DiskKind::Wal), Err(DiskFaultsError::Never));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DiskFaultsError {

@@ -4,6 +4,19 @@ use super::counts::counts;
 
 counts! {
     /// How often each kind of fault was injected.
+    ///
+    /// ```
+    /// use synod::sim::{Faults, Swarm, simulate};
+    ///
+    /// let mut sum = Faults::default();
+    /// for seed in 1..=2 {
+    ///     sum.add(&simulate(&Swarm::from_seed(seed))?.faults);
+    /// }
+    /// for (name, count) in sum.fields() {
+    ///     println!("{name}: {count}");
+    /// }
+    /// # Ok::<(), synod::sim::Violation>(())
+    /// ```
     pub struct Faults {
         /// A message was lost by its link.
         lost,

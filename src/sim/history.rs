@@ -14,6 +14,15 @@ use crate::entry::{CommandId, Place};
 use crate::machine::StateMachine;
 
 /// What a client knows of a command that it sent.
+///
+/// ```
+#[doc = include_str!("history/example.txt")]
+/// let [answered, unknown] = [Outcome::Answered(7), Outcome::Unknown];
+/// // Whoever does not know may be right either way; whoever was answered must be.
+/// assert!(History { operations: vec![operation(1, 7, unknown)] }.check(machine()).is_ok());
+/// let wrong = History { operations: vec![operation(1, 8, answered)] }.check(machine());
+/// assert!(matches!(wrong, Err(HistoryError::WrongAnswer { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<A> {
     /// It was applied, and answered this.
@@ -27,6 +36,14 @@ pub enum Outcome<A> {
 /// A command that a replica took in from a client.
 ///
 /// Times are ticks of one count for the whole history: no two are equal.
+///
+/// ```
+#[doc = include_str!("history/example.txt")]
+/// let first: Operation<u64> = operation(1, 7, Outcome::Answered(7));
+/// let second = operation(2, 5, Outcome::Answered(12));
+/// assert!(first.returned < Some(second.invoked));
+/// assert!(History { operations: vec![first, second] }.check(machine()).is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation<A> {
     /// Which client, counted from 1; 0 is the run itself.
@@ -46,6 +63,13 @@ pub struct Operation<A> {
 }
 
 /// Why a history is wrong. Operations are named by their index in the history.
+///
+/// ```
+#[doc = include_str!("history/example.txt")]
+/// let never = operation(1, 7, Outcome::Never);
+/// let error = History { operations: vec![never] }.check(machine()).unwrap_err();
+/// assert_eq!(error.to_string(), "operation 0 was told never to be applied, but is at s1[0]");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HistoryError {
@@ -96,6 +120,16 @@ pub enum HistoryError {
 }
 
 /// Every operation of a run, in the order in which they were sent.
+///
+/// ```
+#[doc = include_str!("history/example.txt")]
+/// let operations = vec![
+///     operation(1, 7, Outcome::Answered(7)),
+///     operation(2, 5, Outcome::Answered(12)),
+/// ];
+/// let sum = History { operations }.check(machine()).expect("it is linearizable");
+/// assert_eq!(sum.0, 12);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History<A> {
     /// The operations.

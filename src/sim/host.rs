@@ -15,6 +15,14 @@ use crate::time::Instant;
 use super::disk::Disk;
 
 /// What keeps the records of a replica.
+///
+/// ```
+/// use synod::sim::{DiskKind, Swarm, simulate};
+///
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.settings.disk = DiskKind::Wal)?;
+/// assert!(simulate(&swarm)?.slots > 0, "the real log kept them");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskKind {
     /// A plain list, of which a crash keeps a prefix: quick.
@@ -24,6 +32,13 @@ pub enum DiskKind {
 }
 
 /// What a cluster is made of.
+///
+/// ```
+/// use synod::sim::{Parts, Settings};
+///
+/// let Settings { replicas, formed, .. } = Parts::calm(1).settings;
+/// assert_eq!((replicas, formed), (5, true));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many replicas, 1 to 9.

@@ -4,6 +4,18 @@ use super::counts::counts;
 
 counts! {
     /// How often situations came up that the tests must reach.
+    ///
+    /// ```
+    /// use synod::sim::{Marks, Swarm, simulate};
+    ///
+    /// let mut sum = Marks::default();
+    /// for seed in 1..=2 {
+    ///     sum.add(&simulate(&Swarm::from_seed(seed))?.marks);
+    /// }
+    /// let missing: Vec<_> = sum.fields().into_iter().filter(|(_, count)| *count == 0).collect();
+    /// println!("two runs never came to {missing:?}");
+    /// # Ok::<(), synod::sim::Violation>(())
+    /// ```
     pub struct Marks {
         /// A leader filled a slot with a Noop.
         noops,

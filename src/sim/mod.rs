@@ -137,6 +137,15 @@ use driver::Driver;
 use oracle::Broken;
 
 /// A claim that did not hold in a run.
+///
+/// ```
+/// use synod::sim::{Simulation, Swarm, Violation};
+///
+/// let simulation = Simulation::registers().rule("nothing is ever right", |_| false);
+/// let violation: Violation = simulation.run(&Swarm::fault_free(1)).unwrap_err();
+/// assert_eq!(violation.invariant, "RULE");
+/// assert!(!violation.trace.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{invariant} is broken at step {step}, {time}: {text}\n{}", .trace.join("\n"))]
 pub struct Violation {
@@ -156,6 +165,14 @@ pub struct Violation {
 }
 
 /// What a run was like.
+///
+/// ```
+/// use synod::sim::{Report, Swarm, simulate};
+///
+/// let report: Report = simulate(&Swarm::fault_free(1))?;
+/// assert!(report.elections >= 1 && report.acknowledged > 0);
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The hash of every input and output: the same on every machine.

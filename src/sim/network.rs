@@ -46,6 +46,15 @@ pub(crate) enum Condition {
 }
 
 /// The odds of one directed link. Chances are in thousandths, times in microseconds.
+///
+/// ```
+/// use synod::sim::{LinkFaults, Links, Swarm, simulate};
+///
+/// let lossy = LinkFaults { loss_permille: 100, ..LinkFaults::NONE };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.weather.links = Links::all(lossy))?;
+/// assert!(simulate(&swarm)?.faults.lost > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkFaults {
     /// How many of a thousand messages are lost.
@@ -94,6 +103,15 @@ impl LinkFaults {
 
 /// How much longer than usual some messages are under way. Integers only: each further step has
 /// half the chance of the one before.
+///
+/// ```
+/// use synod::sim::{LinkFaults, Links, Swarm, Tail, simulate};
+///
+/// let late = LinkFaults { tail: Tail::Doubling { micros: 500 }, ..LinkFaults::NONE };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.weather.links = Links::all(late))?;
+/// assert!(simulate(&swarm)?.faults.late > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
     /// No message takes longer.
@@ -135,6 +153,15 @@ impl Tail {
 }
 
 /// The odds of all links.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::sim::{Link, LinkFaults, Links};
+///
+/// let (from, to) = (ReplicaId(1), ReplicaId(2));
+/// let mut links = Links::all(LinkFaults { loss_permille: 10, ..LinkFaults::NONE });
+/// links.single.push(Link { from, to, faults: LinkFaults { loss_permille: 900, ..links.usual } });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Links {
     /// Of every link that is not named.
@@ -144,6 +171,18 @@ pub struct Links {
 }
 
 /// One directed link that is unlike the others.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::sim::{Link, LinkFaults, Links, Swarm, simulate};
+///
+/// // Replica 3 hears nothing from 1; back from 3 to 1 all is well.
+/// let faults = LinkFaults { loss_permille: 1000, ..LinkFaults::NONE };
+/// let link = Link { from: ReplicaId(1), to: ReplicaId(3), faults };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.weather.links.single.push(link))?;
+/// assert!(simulate(&swarm)?.slots > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// From whom. Replicas are named from 1 on.

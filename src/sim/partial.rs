@@ -19,6 +19,15 @@ const ELECTIONS_MAX: u64 = 2;
 const PROPOSE_EVERY_MICROS: u64 = 10_000;
 
 /// Which links stay, of those between some replicas.
+///
+/// ```
+/// use synod::sim::{Mode, Shape, Swarm, simulate};
+///
+/// assert!(!Shape::Chain.leaves_a_quorum(7), "a replica and two neighbours are three of seven");
+/// let mode = Mode::Partial { shape: Shape::Chain, odd: 0 };
+/// assert!(simulate(&Swarm::fault_free(1).with(|parts| parts.mode = mode)?)?.slots > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Only one replica reaches the others ("quorum loss": the leader is not that one).

@@ -3,6 +3,14 @@
 use oorandom::Rand64;
 
 /// Random numbers that are the same in every run of a seed, on every machine.
+///
+/// ```
+/// use synod::sim::Random;
+///
+/// let (mut one, mut same) = (Random::from_seed(7), Random::from_seed(7));
+/// assert!((0..100).all(|_| one.below(6) == same.below(6)));
+/// assert!(!one.chance(0) && one.chance(1000));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Random(Rand64);
 

@@ -30,6 +30,16 @@ use super::trace::Fingerprint;
 use super::{Report, Violation, report, watch_once};
 
 /// A run with everything that it did.
+///
+/// ```
+/// use synod::sim::{Recording, Swarm, record, simulate};
+///
+/// let swarm = Swarm::fault_free(1);
+/// let Recording { result, lines, occurrences } = record(&swarm);
+/// assert_eq!(result?, simulate(&swarm)?, "recording changes nothing");
+/// assert!(!lines.is_empty() && !occurrences.is_empty());
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// What came of it: the same as without a record.
@@ -41,6 +51,14 @@ pub struct Recording {
 }
 
 /// Something that happened in a run.
+///
+/// ```
+/// use synod::sim::{Happened, Occurrence, Swarm, record};
+///
+/// let occurrences: Vec<Occurrence> = record(&Swarm::fault_free(1)).occurrences;
+/// assert!(occurrences.is_sorted_by_key(|occurrence| occurrence.time));
+/// assert!(matches!(occurrences[0].what, Happened::Started { .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// The cluster's time.
@@ -53,6 +71,16 @@ pub struct Occurrence {
 
 /// What happened. Messages are numbered from 1 on in the order in which they were sent, those to
 /// strangers too, which are not shown; number 0 stands for one that no replica of this run sent.
+///
+/// ```
+/// use synod::sim::{Happened, Swarm, record};
+///
+/// let occurrences = record(&Swarm::fault_free(1)).occurrences;
+/// let promises = occurrences.iter().filter(|occurrence| {
+///     matches!(occurrence.what, Happened::Sent { kind: "Promise", .. })
+/// });
+/// assert!(promises.count() >= 2, "somebody was elected");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Happened {
@@ -188,6 +216,18 @@ pub enum Happened {
 }
 
 /// How a message was lost.
+///
+/// ```
+/// use synod::sim::{Happened, LinkFaults, Links, Loss, Swarm, record};
+///
+/// let lossy = LinkFaults { loss_permille: 100, ..LinkFaults::NONE };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.weather.links = Links::all(lossy))?;
+/// let lost = record(&swarm).occurrences.into_iter().filter(|occurrence| {
+///     matches!(occurrence.what, Happened::Lost { loss: Loss::Network, .. })
+/// });
+/// assert!(lost.count() > 0);
+/// # Ok::<(), synod::sim::Senseless>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Loss {

@@ -20,6 +20,14 @@ use super::swarm::{Mode, Parts, Swarm};
 use super::weather::Weather;
 
 /// Something that makes a run harder, and that it can go without.
+///
+/// ```
+/// use synod::sim::{Hardship, Swarm};
+///
+/// let swarm = Swarm::from_seed(1).with(|parts| Hardship::Crashes.remove(parts))?;
+/// assert!(!Hardship::Crashes.is_in(&swarm));
+/// # Ok::<(), synod::sim::Senseless>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Hardship {
@@ -252,6 +260,14 @@ impl fmt::Display for Hardship {
 }
 
 /// There is no hardship of this name.
+///
+/// ```
+/// use synod::sim::{Hardship, NoHardship};
+///
+/// assert_eq!("crashes".parse(), Ok(Hardship::Crashes));
+/// let name = String::from("earthquakes");
+/// assert_eq!("earthquakes".parse::<Hardship>(), Err(NoHardship { name }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("there is no {name:?} to go without; there are {}", names())]
 pub struct NoHardship {
@@ -273,6 +289,16 @@ impl FromStr for Hardship {
 
 /// How a swarm differs from the one that its seed stands for. Shown, it is the options of the
 /// example `simulate` that make it so.
+///
+/// ```
+/// use synod::sim::{Hardship, Reduction, Swarm};
+///
+/// let without = [Hardship::Loss].into();
+/// let reduction = Reduction { without, replicas: Some(3), ..Reduction::default() };
+/// assert_eq!(reduction.to_string(), "--without loss --replicas 3");
+/// assert_eq!(reduction.of(&Swarm::fault_free(1))?.parts().settings.replicas, 3);
+/// # Ok::<(), synod::sim::Senseless>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduction {
     /// What it goes without.

@@ -10,6 +10,14 @@ use crate::machine::StateMachine;
 const REGISTERS: usize = 4;
 
 /// What a command does to a register.
+///
+/// ```
+/// use synod::sim::{RegisterCommand, RegisterKind};
+///
+/// let kinds = (0..100_u64).map(|number| RegisterCommand::parse(&number.to_le_bytes()).kind);
+/// assert!(kinds.clone().any(|kind| kind == RegisterKind::Read));
+/// assert!(kinds.clone().any(|kind| matches!(kind, RegisterKind::Add(_))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterKind {
     /// Answers the value.
@@ -21,6 +29,14 @@ pub enum RegisterKind {
 }
 
 /// A command of [`Registers`].
+///
+/// ```
+/// use synod::sim::RegisterCommand;
+///
+/// let command = RegisterCommand::parse(b"eight bytes, and ballast");
+/// assert_eq!(command, RegisterCommand::parse(b"eight by"));
+/// assert!(command.register < 4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterCommand {
     /// Which register, 0 to 3.
@@ -54,6 +70,18 @@ fn number(command: &[u8]) -> u64 {
 }
 
 /// A few registers that are read, written and added to: see [`RegisterCommand`].
+///
+/// ```
+/// use synod::sim::{Registers, digest};
+/// use synod::{Place, Slot, StateMachine};
+///
+/// let (mut one, mut other) = (Registers::default(), Registers::default());
+/// let place = Place { slot: Slot(0), index: 0 };
+/// for command in [b"a", b"b"] {
+///     assert_eq!(one.apply(place, command), other.apply(place, command));
+/// }
+/// assert_eq!(digest(&one), digest(&other));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Registers {
     values: [u64; REGISTERS],

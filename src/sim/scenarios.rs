@@ -16,6 +16,14 @@ const ELECTION: u64 = 400;
 const LONG: usize = 7000;
 
 /// A scripted situation. Clusters are of three replicas unless it says otherwise.
+///
+/// ```
+/// use synod::sim::{Scenario, crash_points};
+///
+/// assert_eq!(Scenario::Alone.roles(), 1, "one machine, which leads");
+/// assert!(!crash_points(Scenario::Alone)?.is_empty());
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scenario {
     /// A replica is started for the first time, together with the others.

@@ -21,6 +21,16 @@ const PAST_MAX: usize = 100;
 const ELECT_MICROS: u64 = 400_000;
 
 /// One step of a schedule. Numbers are taken modulo what exists, so every schedule is valid.
+///
+/// ```
+/// use synod::sim::{Ending, Schedule, Step, play};
+///
+/// // Power is lost at once, then all is repaired.
+/// let steps = vec![Step::Crash { replica: 0, keep: 0 }, Step::Restart { replica: 0 }];
+/// let schedule = Schedule { replicas: 3, seed: 1, formed: true, steps };
+/// assert!(play(&schedule, Ending::Heal)?.slots > 0);
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// A message under way arrives.
@@ -139,6 +149,16 @@ pub enum Step {
 }
 
 /// A schedule, and the cluster for it.
+///
+/// ```
+/// use synod::sim::{Ending, Schedule, Step, play};
+///
+/// let steps = vec![Step::Drop { index: 0 }, Step::Settle { rounds: 8 }];
+/// let schedule = Schedule { replicas: 3, seed: 1, formed: false, steps };
+/// let report = play(&schedule, Ending::Heal)?;
+/// assert_eq!(report.trace_hash, play(&schedule, Ending::Heal)?.trace_hash);
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
     /// How many replicas: 1 to 9.
@@ -152,6 +172,15 @@ pub struct Schedule {
 }
 
 /// What happens after the last step.
+///
+/// ```
+/// use synod::sim::{Ending, Schedule, play};
+///
+/// let schedule = Schedule { replicas: 3, seed: 1, formed: true, steps: Vec::new() };
+/// assert_eq!(play(&schedule, Ending::Stop)?.slots, 0, "nothing happened");
+/// assert!(play(&schedule, Ending::LosePower)?.slots > 0, "it had to make progress");
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Nothing.

@@ -22,6 +22,13 @@ use grammar::Line;
 use stage::{Failure, Stage};
 
 /// Why a play cannot be read, or did not go as it says. Lines count from 1.
+///
+/// ```
+/// use synod::sim::{Script, ScriptError};
+///
+/// let error = Script::parse("# A story.\ncluster 3\nfly away\n").unwrap_err();
+/// assert!(matches!(error, ScriptError::Bad { line: 3, .. }), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ScriptError {
@@ -56,6 +63,16 @@ pub enum ScriptError {
 }
 
 /// What a play did.
+///
+/// ```
+/// use synod::sim::{Performance, Script};
+///
+/// let play = "# A cluster, and an election.\ncluster 3\nquietly elect 1\n";
+/// let Performance { text, report } = Script::parse(play)?.run()?;
+/// assert!(text.len() > play.len(), "it tells what the commands caused");
+/// assert_eq!(report.elections, 1);
+/// # Ok::<(), synod::sim::ScriptError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Performance {
     /// The play, with what its commands caused now.

@@ -24,6 +24,15 @@ const CLIENTS_MAX: u64 = 10_000;
 const FRAME_BYTES_MIN: u64 = 392;
 
 /// Why the settings of a run make no sense.
+///
+/// ```
+/// use synod::sim::{Senseless, Swarm};
+///
+/// let profile = Swarm::profile("earthquakes", 1);
+/// assert!(matches!(profile, Err(Senseless::Profile { .. })));
+/// let none = Swarm::fault_free(1).with(|parts| parts.settings.replicas = 0);
+/// assert!(matches!(none, Err(Senseless::OutOfRange { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Senseless {

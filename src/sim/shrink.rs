@@ -19,6 +19,18 @@ const COURSES: u64 = 4;
 const ODDS_PERCENT: [u32; 3] = [10, 25, 50];
 
 /// A failing swarm that was made small.
+///
+/// ```
+/// use synod::sim::{Reduction, Shrunk, Simulation, Swarm, shrink};
+///
+/// // A rule that no run keeps: so every smaller swarm fails, too.
+/// let simulation = Simulation::registers().rule("nothing is ever right", |_| false);
+/// let run = |swarm: &Swarm| simulation.run(swarm).map(|outcomes| outcomes.report);
+/// let shrunk: Option<Shrunk> = shrink(&Swarm::fault_free(1), &Reduction::default(), 8, run);
+/// let shrunk = shrunk.expect("it fails");
+/// assert_eq!(shrunk.violation.invariant, "RULE");
+/// println!("it also fails with {}", shrunk.reduction);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shrunk {
     /// What it differs by from the swarm that was to be made small.

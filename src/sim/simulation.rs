@@ -24,6 +24,15 @@ use super::{Report, Violation, report, watch_and_keep};
 pub const COMMAND_BYTES_MAX: usize = 8 << 10;
 
 /// What a run with a user's machine was like.
+///
+/// ```
+/// use synod::sim::{Outcomes, Registers, Simulation, Swarm};
+///
+/// let Outcomes { report, history } = Simulation::registers().run(&Swarm::fault_free(1))?;
+/// assert!(report.answered > 0);
+/// history.check(Registers::default()).expect("the run has checked it already");
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes<A> {
     /// What every run reports.

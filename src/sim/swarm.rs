@@ -16,6 +16,16 @@ use super::weather::Weather;
 use super::{Report, Violation, watch};
 
 /// What a run is made of. A [`Swarm`] is made of parts that make sense together.
+///
+/// ```
+/// use synod::sim::{Parts, Swarm, simulate};
+///
+/// let mut parts = Parts::calm(1);
+/// parts.settings.replicas = 3;
+/// parts.weather.propose_every_micros = Some(10_000);
+/// assert!(simulate(&Swarm::new(parts)?)?.acknowledged > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// The cluster.
@@ -36,6 +46,14 @@ pub struct Parts {
 }
 
 /// What is asked of the cluster after the chaos. Safety is asked for in every mode, all the time.
+///
+/// ```
+/// use synod::sim::{Mode, Swarm, simulate};
+///
+/// let storm = Swarm::from_seed(1).with(|parts| parts.mode = Mode::SafetyOnly)?;
+/// simulate(&storm)?; // It ends in the middle of the chaos; safety was watched all the time.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// All is repaired: the cluster makes progress, and everybody agrees.
@@ -56,6 +74,17 @@ pub enum Mode {
 }
 
 /// A run that can be made: what a seed stands for, or parts of one's own.
+///
+/// ```
+/// use synod::sim::{Swarm, simulate};
+///
+/// for seed in 1..=3 {
+///     simulate(&Swarm::from_seed(seed))?;
+/// }
+/// assert!(Swarm::PROFILES.contains(&"disks"));
+/// simulate(&Swarm::profile("disks", 1)?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swarm(Parts);
 

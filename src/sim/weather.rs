@@ -4,6 +4,16 @@ use super::disk_faults::DiskFaults;
 use super::network::Links;
 
 /// How the world around the replicas behaves. Times in microseconds, chances in thousandths.
+///
+/// ```
+/// use synod::sim::{Swarm, Weather, simulate};
+///
+/// let crash_every_micros = Some(500_000);
+/// let weather = Weather { crash_every_micros, down_micros: 200_000, ..Weather::FAIR };
+/// let swarm = Swarm::fault_free(1).with(|parts| parts.weather = weather)?;
+/// assert!(simulate(&swarm)?.slots > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weather {
     /// Every link's odds.

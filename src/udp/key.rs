@@ -12,10 +12,32 @@ use thiserror::Error;
 pub const KEY_BYTES: usize = 32;
 
 /// The secret that all members of a cluster share. Whoever has it can speak for any member.
+///
+/// ```
+/// use synod::udp::{ClusterKey, KEY_BYTES};
+///
+/// let key = ClusterKey::from_bytes([7; KEY_BYTES]); // Random, in earnest: from a file.
+/// assert_eq!(format!("{key:?}"), "ClusterKey(..)", "it is never shown");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClusterKey([u8; KEY_BYTES]);
 
 /// Why a key file was refused.
+///
+/// ```
+/// use std::fs;
+/// use std::os::unix::fs::PermissionsExt;
+/// use synod::udp::{ClusterKey, KEY_BYTES, KeyError};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("key");
+/// fs::write(&path, [7; KEY_BYTES])?;
+/// fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+/// assert!(matches!(ClusterKey::read(&path), Err(KeyError::Exposed { mode: 0o644, .. })));
+/// fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+/// assert!(ClusterKey::read(&path).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -52,6 +52,18 @@ const BUFFER_BYTES: usize = 8 << 20;
 const STRANGERS_MAX: usize = 32;
 
 /// How a UDP transport is set up.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::udp::{ClusterKey, UdpOptions};
+///
+/// let peers =
+///     [(ReplicaId(2), "10.0.0.2:7000".parse()?), (ReplicaId(3), "10.0.0.3:7000".parse()?)];
+/// let mut options = UdpOptions::new("10.0.0.1:7000".parse()?, peers);
+/// options.key = Some(ClusterKey::from_bytes([7; 32])); // Random, in earnest.
+/// assert_eq!(options.datagram_bytes, 1200);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct UdpOptions {
     /// The address to bind. Port 0 takes a free one; [`UdpTransport::local_address`] tells it.
@@ -86,6 +98,15 @@ impl UdpOptions {
 }
 
 /// Why a UDP transport could not be set up.
+///
+/// ```
+/// use synod::udp::{BindError, UdpOptions, UdpTransport};
+///
+/// // Without a key, where others could reach it.
+/// let bound = UdpTransport::bind(UdpOptions::new("0.0.0.0:0".parse()?, []));
+/// assert!(matches!(bound, Err(BindError::Insecure { .. })));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -120,6 +141,17 @@ pub enum BindError {
 }
 
 /// The UDP transport of one replica. Its receiving thread runs while its node does.
+///
+/// ```
+/// use synod::udp::{UdpOptions, UdpTransport};
+/// use synod::{ReplicaId, Transport};
+///
+/// let mut transport = UdpTransport::bind(UdpOptions::new("127.0.0.1:0".parse()?, []))?;
+/// assert_ne!(transport.local_address().port(), 0);
+/// transport.set_peer(ReplicaId(2), "127.0.0.1:7002".parse()?);
+/// assert!(transport.max_frame() < 1200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct UdpTransport {
     socket: Arc<UdpSocket>,
     address: SocketAddr,
@@ -313,6 +345,15 @@ impl Strangers {
 }
 
 /// Reads what a UDP transport counts. Clones count the same.
+///
+/// ```
+/// use synod::udp::{UdpMeter, UdpOptions, UdpTransport};
+///
+/// let transport = UdpTransport::bind(UdpOptions::new("127.0.0.1:0".parse()?, []))?;
+/// let meter: UdpMeter = transport.meter(); // Before the node takes the transport.
+/// assert_eq!(meter.read().received, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct UdpMeter {
     tallies: Arc<UdpTallies>,
@@ -333,6 +374,17 @@ struct UdpTallies {
 }
 
 /// What a UDP transport has counted.
+///
+/// ```
+/// use synod::udp::{UdpCounters, UdpOptions, UdpTransport};
+/// use synod::{ReplicaId, Transport};
+///
+/// let mut transport = UdpTransport::bind(UdpOptions::new("127.0.0.1:0".parse()?, []))?;
+/// transport.send(ReplicaId(2), b"to nowhere: its address is not known");
+/// let counters: UdpCounters = transport.meter().read();
+/// assert_eq!((counters.sent, counters.unsent), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UdpCounters {

@@ -27,6 +27,19 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// How the segments of a directory are written.
+///
+/// ```
+/// use synod::wal::{DirectoryOptions, FileAccess, Wal};
+/// use synod::{ClusterId, ReplicaId};
+///
+/// let place = tempfile::tempdir()?;
+/// let access = Some(FileAccess::Pwrite);
+/// let options = DirectoryOptions { access, ..DirectoryOptions::default() };
+/// let cluster = ClusterId::named("docs")?;
+/// let (wal, _) = Wal::open_directory_with(place.path(), cluster, ReplicaId(1), options)?;
+/// wal.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileAccess {
     /// Through a mapping. Only where overwriting allocated blocks never needs space: elsewhere a
@@ -37,6 +50,19 @@ pub enum FileAccess {
 }
 
 /// How a directory is opened.
+///
+/// ```
+/// use synod::wal::{DirectoryOptions, Wal, WalOptions};
+/// use synod::{ClusterId, ReplicaId};
+///
+/// let place = tempfile::tempdir()?;
+/// let wal = WalOptions { segment_bytes: 32 << 20, ..WalOptions::default() };
+/// let options = DirectoryOptions { wal, ..DirectoryOptions::default() };
+/// let cluster = ClusterId::named("docs")?;
+/// let (wal, _) = Wal::open_directory_with(place.path(), cluster, ReplicaId(1), options)?;
+/// assert_eq!(wal.status().bytes, 32 << 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryOptions {
     /// How segments are written; chosen by the file system if not set: mapped on ext4, XFS and
@@ -47,6 +73,21 @@ pub struct DirectoryOptions {
 }
 
 /// A directory, locked for this log alone.
+///
+/// ```
+/// use synod::wal::{Directory, Wal, WalError, WalOptions};
+/// use synod::{ClusterId, ReplicaId};
+///
+/// let place = tempfile::tempdir()?;
+/// let directory = Directory::open(place.path(), None)?;
+/// let again = Directory::open(place.path(), None);
+/// assert!(matches!(again, Err(WalError::InUse { .. })), "one log, one directory");
+/// let cluster = ClusterId::named("docs")?;
+/// let (wal, _) =
+///     Wal::open(Box::new(directory), cluster, ReplicaId(1), WalOptions::default())?;
+/// wal.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Directory {
     path: PathBuf,
     handle: File,

@@ -9,6 +9,19 @@ use crate::membership::{ClusterId, ReplicaId};
 use crate::record::Lsn;
 
 /// Why the log could not do what it was asked.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = HeapMedium::new(1);
+/// let (mut wal, _) = open(&disk)?;
+/// disk.inject(Fault::Sync { after: 0 });
+/// wal.append(Lsn(1), &Record::Formed, Slot(0))?;
+/// let sync = wal.start_sync()?.expect("something was appended");
+/// assert!(matches!(wal.finish(sync.run()), Err(WalError::Poisoned { .. })));
+/// let next = wal.append(Lsn(2), &Record::Formed, Slot(0));
+/// assert!(matches!(next, Err(WalError::Poisoned { .. })), "it stays so");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WalError {
@@ -92,6 +105,18 @@ pub enum WalError {
 }
 
 /// Why what lies on the disk may not be used. The log was not changed.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = HeapMedium::new(1);
+/// open(&disk)?;
+/// let other = ClusterId::named("other")?;
+/// let medium = Box::new(disk.clone());
+/// let refused = Wal::open(medium, other, ReplicaId(1), WalOptions::default()).map(|_| ());
+/// let Err(WalError::Refused { refusal, .. }) = refused else { panic!("it is another's") };
+/// assert_eq!(refusal.to_string(), "belongs to cluster docs, not other");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Refusal {

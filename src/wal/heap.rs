@@ -25,6 +25,14 @@ use crate::wal::frame::SECTOR;
 use crate::wal::medium::{Medium, MediumFile};
 
 /// What goes wrong at a call yet to come. Counts begin at 0, for the next call.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = HeapMedium::new(1);
+/// disk.inject(Fault::Call { after: 0, kind: std::io::ErrorKind::PermissionDenied });
+/// assert!(matches!(open(&disk), Err(WalError::Io { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// That call fails, once. A sync that fails loses what it was to write.
@@ -54,6 +62,14 @@ pub enum Fault {
 }
 
 /// What a power cut leaves of what was not synced.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = written()?; // One record, synced.
+/// disk.cut_power(Kept::Nothing);
+/// assert_eq!(open(&disk)?.1.last, Lsn(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kept {
     /// Nothing.
@@ -71,6 +87,15 @@ pub enum Kept {
 ///
 /// [`HeapMedium::crash`] and [`HeapMedium::kill`] end the lives of all other handles and of all
 /// open files, as the end of a process does; handles cloned afterwards live.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = HeapMedium::new(1);
+/// open(&disk)?;
+/// disk.flip("superblock", 0, 1); // One of two copies.
+/// assert!(open(&disk).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct HeapMedium {
     disk: Arc<Mutex<Disk>>,
     life: AtomicU64,

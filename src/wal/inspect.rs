@@ -46,6 +46,19 @@ const READINGS_MAX: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What lies in one of the two places of something that is kept twice.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let seen = inspect_medium(&written()?)?;
+/// for copy in &seen.superblock.copies {
+///     match copy {
+///         Seen::Holds(block) => println!("written {} times", block.sequence),
+///         Seen::Newer { version } => println!("of format {version}"),
+///         _ => println!("rotten"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seen<T> {
@@ -61,6 +74,16 @@ pub enum Seen<T> {
 }
 
 /// The superblock.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = written()?;
+/// disk.flip("superblock", 0, 1);
+/// let seen: SuperblockSeen = inspect_medium(&disk)?.superblock;
+/// assert_eq!(seen.copies[0], Seen::Rotten);
+/// assert_eq!(seen.row.map(|row| row.name), Some("one copy rotten"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SuperblockSeen {
@@ -73,6 +96,13 @@ pub struct SuperblockSeen {
 }
 
 /// A segment.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let segments: Vec<SegmentSeen> = inspect_medium(&written()?)?.segments;
+/// assert_eq!((segments[0].number, segments[0].stray), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentSeen {
@@ -98,6 +128,14 @@ pub struct SegmentSeen {
 }
 
 /// Records of consecutive numbers in one stretch of a segment.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let seen = inspect_medium(&written()?)?;
+/// let records: &RecordsSeen = &seen.segments[0].records[0];
+/// assert_eq!((records.first, records.last, records.whole), (Lsn(1), Lsn(1), true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordsSeen {
@@ -117,6 +155,13 @@ pub struct RecordsSeen {
 }
 
 /// What follows the last record.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let end: EndSeen = inspect_medium(&written()?)?.end.expect("the log is taken");
+/// assert_eq!((end.segment, end.row.name), (1, "clean end"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndSeen {
@@ -129,6 +174,13 @@ pub struct EndSeen {
 }
 
 /// What a replica that starts with this log would be given, without the entries.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let log: LogSeen = inspect_medium(&written()?)?.log.expect("the log is taken");
+/// assert_eq!((log.last, log.promised.round, log.lost), (Lsn(1), 3, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogSeen {
@@ -161,6 +213,15 @@ pub struct LogSeen {
 }
 
 /// Something that is not as it was written.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = written()?;
+/// disk.flip("superblock", 0, 1);
+/// let findings: Vec<Finding> = inspect_medium(&disk)?.findings;
+/// assert_eq!(findings[0].file, "superblock");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -182,6 +243,17 @@ impl Finding {
 }
 
 /// What was seen of a log.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = written()?;
+/// let seen: Inspection = inspect_medium(&disk)?;
+/// assert!(seen.is_log() && seen.is_sound());
+/// disk.lose_file("superblock");
+/// let seen = inspect_medium(&disk)?;
+/// assert!(!seen.is_sound() && seen.refused.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {

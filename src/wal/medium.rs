@@ -13,6 +13,22 @@ use std::io;
 ///
 /// Nothing is durable before it was synced: the bytes of a file by [`MediumFile::sync`], the names
 /// by [`Medium::sync_names`]. What was written and not synced may survive a crash in any part.
+///
+/// ```
+/// use synod::wal::{HeapMedium, Medium};
+///
+/// let disk = HeapMedium::new(1);
+/// let file = disk.create("notes.tmp", 512)?;
+/// file.write_at(0, b"once")?;
+/// file.sync()?;
+/// disk.rename("notes.tmp", "notes")?;
+/// disk.sync_names()?;
+/// disk.crash(7);
+/// let mut bytes = [0; 4];
+/// disk.open("notes")?.read_at(0, &mut bytes)?;
+/// assert_eq!(&bytes, b"once");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Medium: Send + Sync {
     /// Where this is, for messages: a path.
     fn place(&self) -> String;
@@ -69,6 +85,19 @@ pub trait Medium: Send + Sync {
 }
 
 /// A file of a fixed length.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use synod::wal::{HeapMedium, Medium, MediumFile};
+///
+/// let disk = HeapMedium::new(1);
+/// let file: Box<dyn MediumFile> = disk.create("notes", 512)?;
+/// file.write_at(508, b"last")?;
+/// assert_eq!(file.bytes()?, 512);
+/// let beyond = file.read_at(510, &mut [0; 4]);
+/// assert_eq!(beyond.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait MediumFile: Send + Sync {
     /// How long the file is, in bytes.
     ///

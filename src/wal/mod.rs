@@ -89,6 +89,15 @@ fn segment_bytes_fit(bytes: u32) -> bool {
 }
 
 /// How a log is laid out. May differ from start to start.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let small = WalOptions { segment_bytes: 64 << 10, entry_bytes_max: 4096 };
+/// let disk = Box::new(HeapMedium::new(1));
+/// let (wal, _) = Wal::open(disk, ClusterId::named("docs")?, ReplicaId(1), small)?;
+/// assert_eq!(wal.status().bytes, 64 << 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalOptions {
     /// The length of new segments, 16 MiB unless set: a multiple of 4096 from 32 KiB to 1 GiB.
@@ -188,6 +197,14 @@ struct Held {
 }
 
 /// Plain data about a log.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (wal, _) = open(&written()?)?;
+/// let status = wal.status();
+/// assert_eq!((status.last, status.durable, status.lost), (Lsn(1), Lsn(1), 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WalStatus {
@@ -215,6 +232,17 @@ pub struct WalStatus {
 }
 
 /// A replica's log. See the module for how it is used.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let disk = HeapMedium::new(1);
+/// let (mut wal, recovered) = open(&disk)?;
+/// assert_eq!(recovered.last, Lsn::ZERO);
+/// wal.append(Lsn(1), &Record::Formed, Slot(0))?;
+/// let sync = wal.start_sync()?.expect("something was appended");
+/// assert_eq!(wal.finish(sync.run())?, Lsn(1), "now it is on the disk");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Wal {
     options: WalOptions,
     tail: Tail,

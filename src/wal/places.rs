@@ -85,6 +85,16 @@ impl Place {
 }
 
 /// Where a slot's entry can be read, at any time and on any thread.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut wal, _) = open(&HeapMedium::new(1))?;
+/// let (slot, ballot) = (Slot(0), Ballot { round: 1, replica: ReplicaId(1) });
+/// wal.append(Lsn(1), &Record::Accepted { slot, ballot, entry: Entry::Noop }, slot)?;
+/// let located: Located = wal.locate(slot).expect("it was appended");
+/// assert_eq!(located.read()?, (ballot, Entry::Noop));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Located {
     source: Source,

@@ -47,6 +47,14 @@ pub(super) fn is_temporary(file: &str) -> bool {
 }
 
 /// What a segment says about itself.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let seen = inspect_medium(&written()?)?;
+/// let Seen::Holds(header) = &seen.segments[0].headers[0] else { panic!("it is sound") };
+/// assert_eq!((header.number, header.replica), (1, ReplicaId(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {

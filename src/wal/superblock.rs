@@ -32,6 +32,14 @@ const MEMBERS: usize = 128;
 const _: () = assert!(MEMBERS + LIST_MAX <= SUM, "a slot of the superblock has room for a list");
 
 /// What a slot of the superblock says.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let seen = inspect_medium(&written()?)?;
+/// let block: Superblock = seen.superblock.taken.expect("it is sound");
+/// assert_eq!((block.replica, block.promised.round), (ReplicaId(1), 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Superblock {

@@ -120,6 +120,19 @@ pub(super) struct Piece {
 }
 
 /// Closed groups on their way to the disk. [`Sync::run`] takes them there, on any thread.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut wal, _) = open(&HeapMedium::new(1))?;
+/// wal.append(Lsn(1), &Record::Formed, Slot(0))?;
+/// let sync = wal.start_sync()?.expect("something was appended");
+/// assert_eq!(sync.upto(), Lsn(1));
+/// let disk = std::thread::spawn(|| sync.run());
+/// wal.append(Lsn(2), &Record::Formed, Slot(0))?; // Meanwhile, for the next one.
+/// let synced = disk.join().expect("it does not panic");
+/// assert_eq!(wal.finish(synced)?, Lsn(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing is durable before it was run and finished"]
 pub struct Sync {
     // Before `shared`, so that its segments are closed before the directory is unlocked.
@@ -134,6 +147,16 @@ pub struct Sync {
 }
 
 /// A [`Sync`] that was run: hand it to [`crate::wal::Wal::finish`].
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut one, _) = open(&HeapMedium::new(1))?;
+/// let (mut other, _) = open(&HeapMedium::new(2))?;
+/// one.append(Lsn(1), &Record::Formed, Slot(0))?;
+/// let synced: Synced = one.start_sync()?.expect("something was appended").run();
+/// assert!(matches!(other.finish(synced), Err(WalError::ForeignSync)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the log learns what is durable by Wal::finish"]
 pub struct Synced {
     pub(super) shared: Arc<Shared>,
@@ -212,6 +235,26 @@ impl Sync {
 }
 
 /// The making of the next segment, to be run on any thread before the current one is full.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let small = WalOptions { segment_bytes: 64 << 10, entry_bytes_max: 4096 };
+/// let disk = Box::new(HeapMedium::new(1));
+/// let (mut wal, _) = Wal::open(disk, ClusterId::named("docs")?, ReplicaId(1), small)?;
+/// let mut lsn = Lsn::ZERO;
+/// let preparation: Preparation = loop {
+///     lsn = lsn.next();
+///     wal.append(lsn, &Record::Promised { ballot: Ballot::ZERO }, Slot(0))?;
+///     let sync = wal.start_sync()?.expect("something was appended");
+///     wal.finish(sync.run())?;
+///     if let Some(preparation) = wal.prepare() {
+///         break preparation; // The segment is half full.
+///     }
+/// };
+/// std::thread::spawn(|| preparation.run()).join().expect("it does not panic");
+/// assert!(wal.prepare().is_none(), "the next one is ready");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "run it, beside the core"]
 pub struct Preparation {
     pub(super) shared: Arc<Shared>,

@@ -6,6 +6,13 @@
 use core::fmt;
 
 /// What recovery does.
+///
+/// ```
+/// use synod::wal::table::{self, Verdict};
+///
+/// let forms = table::SUPERBLOCK.rows.iter().filter(|row| row.verdict == Verdict::Form);
+/// assert_eq!(forms.count(), 1, "a directory is made anew in one case only");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -28,6 +35,14 @@ pub enum Verdict {
 }
 
 /// A row of a table: the answers to its questions, and the verdict.
+///
+/// ```
+/// use synod::wal::table::{self, Row, Verdict};
+///
+/// let clean = table::RECORDS.rows.iter().find(|row| row.name == "clean end");
+/// let clean: &Row = clean.expect("there is such a row");
+/// assert_eq!(clean.verdict, Verdict::End);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// What the row is called, here and in the tests.
@@ -38,6 +53,15 @@ pub struct Row {
 }
 
 /// One of the tables.
+///
+/// ```
+/// use synod::wal::table::{self, Table};
+///
+/// let all: [&Table; 3] = [&table::SUPERBLOCK, &table::SEGMENT, &table::RECORDS];
+/// for table in all {
+///     println!("{table}"); // For people: a line for each row.
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// What it judges.

@@ -14,6 +14,14 @@ use crate::wal::segment::{self, Copy, DATA, Header};
 use crate::wal::superblock::{self, Superblock};
 
 /// A stretch of a file that holds, and what it is.
+///
+/// ```
+#[doc = include_str!("../example.txt")]
+/// let disk = written()?;
+/// let Extent { file, range, .. } = disk.extents().remove(0);
+/// assert!(range.end <= disk.file_bytes(&file).len() as u64);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extent {
@@ -28,6 +36,17 @@ pub struct Extent {
 }
 
 /// What a stretch of a file is.
+///
+/// ```
+#[doc = include_str!("../example.txt")]
+/// let disk = written()?;
+/// // Spoil one copy of each segment's header; a start needs but one.
+/// let headers = disk.extents().into_iter().filter(|extent| extent.part == Part::Header);
+/// let first = headers.into_iter().next().expect("there is a segment");
+/// disk.flip(&first.file, first.range.start, 0xff);
+/// assert_eq!(open(&disk)?.1.last, Lsn(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Part {
@@ -55,6 +74,17 @@ pub enum Part {
 }
 
 /// A record in a group.
+///
+/// ```
+#[doc = include_str!("../example.txt")]
+/// let groups = written()?.extents().into_iter().filter_map(|extent| match extent.part {
+///     Part::Group { records, .. } => Some(records),
+///     _ => None,
+/// });
+/// let stored: Vec<Stored> = groups.flatten().collect();
+/// assert_eq!((stored[0].lsn, stored[0].slot), (Lsn(1), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {

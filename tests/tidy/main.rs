@@ -3,12 +3,14 @@
 //! Each rule is a function from files to findings. It is run on the tree, and once on a planted
 //! violation, so that a rule which finds nothing is known to look.
 
+mod papers;
 mod rules;
 mod source;
 
 use std::env;
 use std::fs;
 
+use papers::{examples, proofs};
 use rules::*;
 use source::{File, root, tree};
 
@@ -115,6 +117,56 @@ fn links_lead_somewhere() {
     assert_eq!(look("[a](MISSING.md) and [b](WAL.md)").len(), 1);
     assert_eq!(look("[a](../README.md#x) [b](#top) [c](https://example.org/x)"), [""; 0]);
     let findings = links(&tree(), |path| root().join(path.trim_start_matches('/')).exists());
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn every_public_type_has_an_example() {
+    let example = "/// A slot.\n///\n/// ```\n/// assert!(true);\n/// ```\n";
+    let text = "/// A slot.\n///\n/// ```text\n/// 1 2 3\n/// ```\n";
+    let item = "#[derive(\n    Clone,\n)]\npub struct Slot(pub u64);\n";
+    finds(examples, "src/slot.rs", item);
+    finds(examples, "src/slot.rs", &format!("{text}{item}"));
+    finds(examples, "src/slot.rs", &format!("{example}struct Other;\n/// A slot.\n{item}"));
+    finds(examples, "src/slot.rs", &format!("{example}pub fn f() {{}}\n\npub enum Slot {{}}\n"));
+    finds(examples, "src/slot.rs", "counts! {\n    /// Marks.\n    pub struct Marks {\n");
+    passes(examples, "src/slot.rs", &format!("{example}{item}"));
+    passes(examples, "src/slot.rs", &format!("{text}{example}#[cfg(x)]\npub trait Slot {{}}\n"));
+    passes(examples, "src/slot.rs", "pub(crate) struct Slot;\n// pub struct A;\nstruct B;\n");
+    passes(examples, "src/slot/tests.rs", item);
+    keeps(examples);
+}
+
+#[test]
+fn what_a_promise_names_as_its_proof_is_there() {
+    let files = |text: &str| {
+        [
+            File::new("docs/PROMISES.md", text),
+            File::new("docs/WAL.md", "`cargo test --test gone` is no proof here\n"),
+            File::new("src/sim/draw.rs", "const PROFILES: [&str; 1] = [\"disks\"];\n"),
+            File::new("src/sim/rest.rs", "broken(\"REST\", text)"),
+            File::new("tests/udp.rs", "fn garbage_is_refused() {}\n"),
+        ]
+    };
+    let here = |path: &str| {
+        matches!(path, "tests/udp.rs" | "tests/plays/duel.play" | "examples/simulate/main.rs")
+    };
+    let sound = "`tests/udp.rs::garbage_is_refused` `duel.play` `cargo test --test udp` `REST` \
+                 `tests/udp.rs` `cargo run --example simulate -- --profile disks` or `a.b`";
+    for gone in [
+        "tests/udp.rs::garbage_is_taken",
+        "tests/tcp.rs::garbage_is_refused",
+        "war.play",
+        "cargo test --test tcp",
+        "cargo run --example simulate -- --profile floods",
+        "cargo run --manifest-path tools/model/Cargo.toml",
+        "tests/tcp.rs",
+        "LIVE",
+    ] {
+        assert_eq!(proofs(&files(&format!("x `{gone}` y\n")), here).len(), 1, "{gone}");
+    }
+    assert_eq!(proofs(&files(&sound), here), [""; 0]);
+    let findings = proofs(&tree(), |path| root().join(path).exists());
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 

@@ -165,7 +165,7 @@ fn what_a_promise_names_as_its_proof_is_there() {
     ] {
         assert_eq!(proofs(&files(&format!("x `{gone}` y\n")), here).len(), 1, "{gone}");
     }
-    assert_eq!(proofs(&files(&sound), here), [""; 0]);
+    assert_eq!(proofs(&files(sound), here), [""; 0]);
     let findings = proofs(&tree(), |path| root().join(path).exists());
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }

@@ -132,6 +132,9 @@ pub(super) enum Command {
         at: Option<usize>,
         part: SyncPart,
     },
+    FailSync {
+        at: usize,
+    },
     Apply {
         at: usize,
     },
@@ -205,6 +208,7 @@ impl Command {
             Self::Cluster(scene) => scene.down.clone(),
             Self::Propose { at, .. }
             | Self::Read { at }
+            | Self::FailSync { at }
             | Self::Apply { at }
             | Self::Tick { at, .. }
             | Self::Clock { at, .. }
@@ -313,6 +317,7 @@ fn command(words: &mut Words<'_>) -> Result<Command, String> {
             let at = if words.take("all") { None } else { Some(words.replica()?) };
             Command::Sync { at, part }
         }
+        "fail-sync" => Command::FailSync { at: words.replica()? },
         "apply" => Command::Apply { at: words.replica()? },
         "settle" => Command::Settle {
             among: words.pair("among")?.map_or(Ok(Vec::new()), words::replicas)?,

@@ -22,6 +22,7 @@ use crate::sim::oracle::{Broken, index_of};
 use crate::sim::text;
 use crate::sim::wal_disk::WalDisk;
 use crate::slot::Slot;
+use crate::wal::Fault;
 use crate::wire;
 
 use super::grammar::{Command, Directory, Links, Lot, Scene, Slots, SyncPart, Which};
@@ -128,6 +129,10 @@ impl Stage {
                 self.lines.extend(lines);
             }
             Command::Sync { at, part } => self.sync(*at, *part)?,
+            Command::FailSync { at } => match cluster.hosts[*at].disk.wal() {
+                Some(wal) => wal.inject(Fault::Sync { after: 0 }),
+                None => return Failure::bad("only syncs of disk=wal can fail"),
+            },
             Command::Apply { at } => cluster.apply(*at)?,
             Command::Settle { among, holding } => {
                 let among: Vec<usize> = match among.is_empty() {

@@ -26,6 +26,8 @@ fn a_line_that_is_no_command_is_refused_by_its_number() {
         ("sync 4", "there is no replica 4"),
         ("sync 1 2", "`2` makes no sense here"),
         ("sync 1 keep=2", "`keep=2` makes no sense here"),
+        ("fail-sync", "the line ends where a replica should stand"),
+        ("fail-sync 1", "only syncs of disk=wal can fail"),
         ("crash 1 keep=some", "`some` is no number"),
         ("crash 1 keep=1 keep=2", "keep stands twice"),
         ("tick 1 25", "`25` is no time: 25ms, 300us and 2s are, up to an hour"),

@@ -35,7 +35,7 @@ const TURN: usize = 6;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Plants every bug, and writes the table in docs/TESTING.md.
+    /// Plants every bug, and writes the table in docs/MUTANTS.md.
     #[arg(long, conflicts_with_all = ["turn", "only"])]
     all: bool,
     /// Plants six bugs, the canary and one control, by turns: this is the number of the turn.
@@ -152,7 +152,7 @@ fn run(
     let mut rows = rows.into_inner().unwrap_or_else(|error| error.into_inner());
     rows.sort_by(|a: &Row, b| a.name.cmp(&b.name));
     if options.all || options.write {
-        report::write_table(&root.join("docs/TESTING.md"), &rows, names)?;
+        report::write_table(&root.join("docs/MUTANTS.md"), &rows, names)?;
     }
     println!("{} in {} s", report::summary(&rows), begin.elapsed().as_secs());
     Ok(rows.iter().all(|row| row.is_right))

@@ -1,4 +1,4 @@
-//! What became of the planted bugs: a line for each, and the table in docs/TESTING.md.
+//! What became of the planted bugs: a line for each, and the table in docs/MUTANTS.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -23,6 +23,21 @@ const LONG_LAG_SLOTS: u64 = 64;
 const STRANGERS_MAX: usize = MEMBERS_MAX;
 
 /// Who is ahead, and what was asked of whom.
+///
+/// ```
+/// use synod::record::Lsn;
+/// use synod::roles::{CatchUp, Outbox};
+/// use synod::slot::Slots;
+/// use synod::{Output, ReplicaId, Slot};
+///
+/// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot::ZERO);
+/// let mut catch_up = CatchUp::default();
+/// // Replica 2 knows the first hundred slots to be chosen, and this one none.
+/// catch_up.note(ReplicaId(2), Slot(100), true);
+/// let missing = Slots::new(Slot(0), catch_up.highest());
+/// catch_up.proceed(Slot(0), Some(missing), &mut out);
+/// assert!(matches!(out.poll(), Some(Output::Send { .. })), "the slots are asked for");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CatchUp {
     /// The highest chosen mark heard from each member.

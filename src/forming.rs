@@ -17,6 +17,25 @@ use crate::quorum::Quorums;
 use crate::record::{Record, Recovered};
 
 /// A replica's way into its cluster.
+///
+/// ```
+/// use synod::membership::{ClusterId, DiskId};
+/// use synod::quorum::{QuorumSystem, Quorums};
+/// use synod::record::{Lsn, Recovered};
+/// use synod::roles::{Forming, Outbox};
+/// use synod::{ReplicaId, Slot};
+///
+/// // A cluster of one has nobody to hear: it makes its list, and is formed.
+/// let (me, disk) = (ReplicaId(1), DiskId([7; 16]));
+/// let empty = Recovered::nothing(ClusterId::named("alone")?, me, disk);
+/// let quorums = Quorums::new(&QuorumSystem::Majority, &[me])?;
+/// let (mut forming, mut out) =
+///     (Forming::new(&[me], quorums, &empty), Outbox::new(me, Lsn::ZERO, Slot::ZERO));
+/// assert_eq!(forming.membership(), None);
+/// assert!(forming.proceed(&mut out));
+/// assert_eq!(forming.membership().map(|members| members.members().len()), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Forming {
     me: Member,

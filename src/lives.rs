@@ -25,6 +25,23 @@ struct Life {
 }
 
 /// The latest start that was heard of each member.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::membership::{ClusterId, DiskId, Member, Membership};
+/// use synod::output::IgnoreReason;
+/// use synod::record::Recovered;
+/// use synod::roles::Lives;
+///
+/// let member = |id: u32| Member { replica: ReplicaId(id), disk: DiskId([id as u8; 16]) };
+/// let membership = Membership::new((1..=3).map(member).collect())?;
+/// let peer = |disk| Recovered::nothing(ClusterId::default(), ReplicaId(2), DiskId(disk)).me;
+/// let mut lives = Lives::default();
+/// assert_eq!(lives.judge(peer([2; 16]), &membership), Ok(()));
+/// let wiped = lives.judge(peer([9; 16]), &membership);
+/// assert_eq!(wiped, Err(IgnoreReason::OtherDisk), "the name of a member, on another disk");
+/// # Ok::<(), synod::MembershipError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lives {
     lives: BTreeMap<ReplicaId, Life>,

@@ -310,7 +310,8 @@ pub enum IgnoreReason {
 /// let mut replica = fresh([1, 2, 3]);
 /// // Replica 2 knows this very disk as a member; an older copy of the directory does not.
 /// let members = [1, 2, 3].map(|id| Member { replica: ReplicaId(id), disk: peer(id).disk() });
-/// let told = Forming { members: members.to_vec(), formed: true };
+/// let members = Membership::new(members.to_vec()).ok();
+/// let told = Forming { members, formed: true };
 /// replica.handle_message(Instant::ZERO, peer(2), told.into());
 /// assert_eq!(replica.status().halted, Some(HaltReason::ListLost { peer: ReplicaId(2) }));
 /// ```

@@ -94,6 +94,16 @@ pub enum QuorumSystem {
 }
 
 /// Why quorums cannot be.
+///
+/// ```
+/// use synod::ReplicaId;
+/// use synod::quorum::{QuorumError, QuorumSystem, Quorums};
+///
+/// let system: QuorumSystem = "weights:1=2,2=1/2/2".parse()?;
+/// let refused = Quorums::new(&system, &[1, 2, 3].map(ReplicaId));
+/// assert_eq!(refused, Err(QuorumError::Left { replica: ReplicaId(3) }));
+/// # Ok::<(), synod::quorum::QuorumTextError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum QuorumError {

@@ -35,6 +35,14 @@ pub struct Config {
     /// How long a silent leader is believed to live, at the least; up to half as long again at
     /// random. At least three heartbeats. Default 120 ms.
     pub election_timeout: Duration,
+    /// How much this replica should rather lead than others. A leader hands over to a follower of
+    /// higher priority that is not behind and has answered it without a pause for four election
+    /// timeouts, longer after each attempt that did not last. Among equals nothing is handed over.
+    /// With 0 a replica leads only if nobody else does, or if it is asked to
+    /// ([`crate::Replica::transfer`]): it waits four election timeouts longer before it canvasses,
+    /// and a cluster that only such replicas are left of is without a leader for that long.
+    /// Says nothing about safety, and may differ from replica to replica. Default 1.
+    pub priority: u8,
     /// How many slots a leader keeps in flight, 1 to [`ALPHA`]. Default 16.
     pub pipeline_slots: u64,
     /// How many bytes of entries a leader keeps in flight. Default 8 MiB.
@@ -117,6 +125,7 @@ impl Config {
             seed: 0,
             heartbeat: Duration::from_millis(20),
             election_timeout: Duration::from_millis(120),
+            priority: 1,
             pipeline_slots: 16,
             pipeline_bytes: 8 << 20,
             batch_bytes: 64 << 10,

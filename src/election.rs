@@ -27,6 +27,9 @@ use crate::quorum::Tally;
 use crate::slot::Slot;
 use crate::time::Instant;
 
+/// How many election timeouts longer a replica waits that leads only if nobody else does.
+const LAST_TIMEOUTS: u32 = 4;
+
 /// How far the random part of a timeout grows, in halves of the timeout.
 const GROWTH_MAX: u32 = 4;
 
@@ -42,6 +45,8 @@ pub(crate) struct Footing {
     pub(crate) end: Slot,
     /// The chosen mark.
     pub(crate) chosen: Slot,
+    /// How much this replica should rather lead than others.
+    pub(crate) priority: u8,
 }
 
 /// What a replica does about leading.
@@ -81,8 +86,12 @@ pub(crate) struct Election {
     stance: Stance,
     /// When to canvass.
     deadline: Instant,
+    /// How much longer it waits for a leader than others do.
+    longer: Duration,
     /// When the leader was last heard.
     heard: Option<Instant>,
+    /// The number of the last Heartbeat of the leader that is followed.
+    heard_sequence: u64,
     /// The highest round that was told in answers and refusals.
     round: u64,
     /// Counts canvasses and heartbeats, so that answers can be told apart.
@@ -108,7 +117,9 @@ impl Election {
             random: oorandom::Rand32::new(seed ^ (u64::from(me.0) << 32)),
             stance: Stance::Following { leader: None },
             deadline: now,
+            longer: Duration::ZERO,
             heard: None,
+            heard_sequence: 0,
             round: 0,
             sequence: 0,
             failures: 0,
@@ -121,7 +132,15 @@ impl Election {
     /// failures.
     fn reset(&mut self, now: Instant) {
         let growth = 1 + self.failures.min(GROWTH_MAX - 1);
-        self.deadline = now.after(self.timeout).after(self.part(growth));
+        self.deadline = now.after(self.timeout).after(self.longer).after(self.part(growth));
+    }
+
+    /// Lets others go first, each time that there is no leader, if `last`.
+    pub(crate) fn set_last(&mut self, last: bool, now: Instant) {
+        if last {
+            self.longer = self.timeout * LAST_TIMEOUTS;
+            self.reset(now);
+        }
     }
 
     /// Makes the timer due: there is nobody to wait for.
@@ -146,6 +165,19 @@ impl Election {
         }
     }
 
+    /// Whether it follows the leader at this ballot, and has heard no later Heartbeat than that of
+    /// this number.
+    #[must_use]
+    pub(crate) fn hears_last(&self, ballot: Ballot, sequence: u64) -> bool {
+        self.leader() == Some(ballot) && sequence >= self.heard_sequence
+    }
+
+    /// The number of the last canvass or Heartbeat.
+    #[must_use]
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Whether it is asking whether to try.
     #[must_use]
     pub(crate) fn is_canvassing(&self) -> bool {
@@ -163,11 +195,13 @@ impl Election {
     ) {
         self.heard = Some(now);
         self.failures = 0;
-        self.stance = Stance::Following { leader: Some(heartbeat.ballot) };
-        self.reset(now);
         let Heartbeat { ballot, sequence, .. } = *heartbeat;
-        let Footing { start, end, chosen, .. } = footing;
-        out.send_one(from, HeartbeatAnswer { ballot, sequence, end, start, chosen });
+        let earlier = if self.leader() == Some(ballot) { self.heard_sequence } else { 0 };
+        self.heard_sequence = sequence.max(earlier);
+        self.stance = Stance::Following { leader: Some(ballot) };
+        self.reset(now);
+        let Footing { start, end, chosen, priority, .. } = footing;
+        out.send_one(from, HeartbeatAnswer { ballot, sequence, end, start, chosen, priority });
     }
 
     /// Hears that somebody follows. Only members, who were noted when this replica began to lead,

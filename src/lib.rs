@@ -86,6 +86,7 @@ mod fate;
 mod forming;
 mod forwarding;
 pub mod fragment;
+mod hand_over;
 mod learner;
 mod lives;
 #[cfg(any(feature = "driver", feature = "sim"))]
@@ -98,6 +99,7 @@ mod outbox;
 pub mod output;
 mod patience;
 mod phase_one;
+mod preference;
 mod proposer;
 pub mod quorum;
 mod reads;
@@ -175,7 +177,9 @@ pub use crate::membership::{ClusterId, MembershipError, ReplicaId};
 #[cfg(feature = "driver")]
 pub use crate::node::{Applied, Handle, Node, StartError, StopReason, Ticket, TicketError};
 pub use crate::output::{Event, Fate, Output};
-pub use crate::replica::{Consistency, ProposeError, ReadError, Replica, Role, Stalled, Status};
+pub use crate::replica::{
+    Consistency, ProposeError, ReadError, Replica, Role, Stalled, Status, TransferError,
+};
 pub use crate::slot::Slot;
 pub use crate::time::Instant;
 #[cfg(feature = "driver")]

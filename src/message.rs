@@ -234,6 +234,8 @@ pub struct HeartbeatAnswer {
     pub start: Standing,
     /// The sender's chosen mark.
     pub chosen: Slot,
+    /// How much the sender should rather lead than others ([`crate::Config::priority`]).
+    pub priority: u8,
 }
 
 /// Asks whether the sender should try to lead. Changes no state.
@@ -397,6 +399,32 @@ pub struct Refused {
     pub before: Standing,
 }
 
+/// Asks the receiver to lead in the sender's place, and at once: to prepare without a canvass, at
+/// which everybody who hears the sender would say no (Ongaro, "Consensus: Bridging Theory and
+/// Practice", 3.10: there it is TimeoutNow).
+///
+/// The receiver has accepted whatever the sender has proposed. It decides nothing: the receiver
+/// needs Promises of a quorum like any candidate.
+///
+/// ```
+#[doc = include_str!("message/example.txt")]
+/// let announcement = Announcement::default();
+/// let led = Heartbeat { ballot: ballot(1), sequence: 1, announcement: announcement.clone() };
+/// let asked = HandOver { ballot: ballot(1), sequence: 1, announcement };
+/// let answers = answers([led.into(), asked.into()]);
+/// assert!(matches!(&answers[..], [.., Message::Prepare(prepare)] if prepare.ballot > ballot(1)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HandOver {
+    /// The ballot at which the sender leads.
+    pub ballot: Ballot,
+    /// The number of the sender's last Heartbeat. Whoever has heard a later one hears of a
+    /// hand-over that may be given up by now.
+    pub sequence: u64,
+    /// What the sender knows to be chosen.
+    pub announcement: Announcement,
+}
+
 /// A message from one replica to another.
 ///
 /// ```
@@ -446,6 +474,8 @@ pub enum Message {
     ReadIndex(ReadIndex),
     /// The answer to that.
     ReadIndexAnswer(ReadIndexAnswer),
+    /// Lead in my place.
+    HandOver(HandOver),
 }
 
 impl Message {
@@ -473,6 +503,7 @@ impl Message {
             Self::ForwardAnswer(_) => "ForwardAnswer",
             Self::ReadIndex(_) => "ReadIndex",
             Self::ReadIndexAnswer(_) => "ReadIndexAnswer",
+            Self::HandOver(_) => "HandOver",
         }
     }
 
@@ -496,6 +527,7 @@ impl Message {
             Self::ForwardAnswer(m) => Some(m.announcement.chosen),
             Self::ReadIndex(m) => Some(m.chosen),
             Self::ReadIndexAnswer(m) => Some(m.announcement.chosen),
+            Self::HandOver(m) => Some(m.announcement.chosen),
             Self::Prepare(_) | Self::Fetch(_) | Self::Forming(_) | Self::Refused(_) => None,
         }
     }
@@ -532,5 +564,6 @@ into_message!(
     Forward,
     ForwardAnswer,
     ReadIndex,
-    ReadIndexAnswer
+    ReadIndexAnswer,
+    HandOver
 );

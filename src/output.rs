@@ -180,6 +180,24 @@ pub enum Event {
         /// The leader's ballot, if there is one.
         leader: Option<Ballot>,
     },
+    /// This replica hands its leadership over.
+    HandingOver {
+        /// The ballot at which it leads.
+        ballot: Ballot,
+        /// To whom.
+        to: ReplicaId,
+    },
+    /// Another replica leads after this one had begun to hand over, usually the one that it was
+    /// meant for.
+    HandedOver {
+        /// The ballot of the leader.
+        leader: Ballot,
+    },
+    /// A hand-over came to nothing: nobody else led in time. If this replica still led, it goes on.
+    HandOverGivenUp {
+        /// For whom it was meant.
+        to: ReplicaId,
+    },
     /// A peer contradicts what is held, or what it may say. Its message was refused.
     PeerMisbehaved {
         /// The peer.

@@ -455,6 +455,16 @@ impl Proposer {
         }
     }
 
+    /// The first slot above everything that phase 1 found and that was proposed, while this replica
+    /// leads.
+    #[must_use]
+    pub fn end(&self) -> Slot {
+        match &self.phase {
+            Phase::Leading(leading) => leading.next.max(leading.free_from),
+            Phase::Idle | Phase::Preparing(_) => Slot::ZERO,
+        }
+    }
+
     /// The first slot above everything that phase 1 found, while this replica leads.
     #[must_use]
     pub fn free_from(&self) -> Option<Slot> {

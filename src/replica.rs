@@ -19,6 +19,7 @@ use crate::election::{Election, Verdict};
 use crate::fate::Fates;
 use crate::forming::Forming;
 use crate::forwarding::Forwarding;
+use crate::hand_over::HandOvers;
 use crate::learner::Learner;
 use crate::lives::Lives;
 use crate::membership::{Membership, Peer, ReplicaId, Replicas};
@@ -26,6 +27,7 @@ use crate::message::{Message, Refused, Standing};
 use crate::outbox::Outbox;
 use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
 use crate::patience::Patience;
+use crate::preference::Preference;
 use crate::proposer::{Limits, Proposer};
 use crate::quorum::Quorums;
 use crate::reads::{Indexes, Reads};
@@ -37,12 +39,14 @@ pub use propose::ProposeError;
 pub use read::{Consistency, ReadError};
 pub use stalled::{Cause, Stalled};
 pub use status::{PeerStatus, Role, Status};
+pub use transfer::TransferError;
 
 mod dispatch;
 mod propose;
 mod read;
 mod stalled;
 mod status;
+mod transfer;
 
 /// After how many election timeouts without a chosen slot a leader gives up.
 const STUCK_TIMEOUTS: u32 = 100;
@@ -90,6 +94,8 @@ pub struct Replica {
     proposer: Proposer,
     learner: Learner,
     election: Election,
+    hand_over: HandOvers,
+    preference: Preference,
     catch_up: CatchUp,
     fates: Fates,
     forwarding: Forwarding,
@@ -163,6 +169,8 @@ impl Replica {
                 config.seed,
                 now,
             ),
+            hand_over: HandOvers::new(config.election_timeout),
+            preference: Preference::new(config.priority, config.election_timeout),
             catch_up: CatchUp::default(),
             fates: Fates::new(me.replica, me.incarnation),
             forwarding: Forwarding::new(me.incarnation, config.pipeline_bytes),
@@ -186,6 +194,7 @@ impl Replica {
             config,
         };
         replica.election.note_promise(recovered.promised);
+        replica.election.set_last(replica.config.priority == 0, now);
         replica.hurry_if_alone();
         replica.settle(now);
         Ok(replica)
@@ -230,6 +239,7 @@ impl Replica {
             }
             self.on_commands(now);
             self.on_reads(now);
+            self.on_hand_over(now);
             self.note_progress(now);
         }
         self.settle(now);
@@ -388,6 +398,7 @@ impl Replica {
         }
         self.proposer.stop();
         self.indexes.stop();
+        self.hand_over.on_stop();
         self.resend_at = None;
         self.out.event(Event::Following { leader: None });
     }
@@ -472,6 +483,7 @@ impl Replica {
                 break;
             }
         }
+        self.proceed_with_hand_over();
         self.learner.deliver_from_log(&mut self.out);
         self.reads.deliver(self.learner.delivered(), &mut self.out);
         if self.membership.is_some() && !self.is_disk_busy() {

@@ -13,7 +13,7 @@ use synod::membership::ReplicaId;
 use synod::node::channel::Network;
 use synod::node::{StopReason, TicketError};
 use synod::output::HaltReason;
-use synod::{Consistency, Handle, Node, Transport};
+use synod::{Consistency, Event, Handle, Node, TransferError, Transport};
 use trio::{Book, Cluster, Member, Recorder, config, eventually, is_not_leader, numbered};
 
 #[test]
@@ -416,4 +416,102 @@ fn settings_that_make_no_sense_are_refused() {
     let error = Node::start(config, log.unwrap(), network.transport(member.id), machine);
     let error = error.unwrap_err();
     assert!(matches!(error, synod::node::StartError::Config(_)), "{error}");
+}
+
+#[test]
+fn leadership_goes_where_it_is_asked_to() {
+    let cluster = Cluster::start(3);
+    cluster.propose(&numbered(0..100));
+    // On a busy machine the leader may change by itself meanwhile; then it is asked again.
+    let (from, to) = eventually("it is handed over", || {
+        let from = cluster.current_leader()?;
+        let to = (from + 1) % 3;
+        let handed = cluster.members[from].node().transfer(cluster.members[to].id).wait();
+        (handed == Ok(cluster.members[to].id)).then_some((from, to))
+    });
+    let node = cluster.members[from].node();
+    let next = cluster.members[to].id;
+    let handed_over =
+        |event: &Event| matches!(event, Event::HandedOver { leader } if leader.replica == next);
+    assert!(node.events().iter().any(|(_, event)| handed_over(event)));
+    cluster.propose(&numbered(100..200));
+}
+
+#[test]
+fn a_transfer_that_makes_no_sense_says_why() {
+    let cluster = Cluster::start(3);
+    let (leader, follower) = eventually("a follower knows who leads", || {
+        let leader = cluster.current_leader()?;
+        let follower = (leader + 1) % 3;
+        let known = cluster.members[follower].node().status().leader();
+        (known == Some(cluster.members[leader].id)).then_some((leader, follower))
+    });
+    let ids: Vec<ReplicaId> = cluster.members.iter().map(|member| member.id).collect();
+    let other = ids[(leader + 2) % 3];
+    let nobody = cluster.members[leader].node().transfer(ReplicaId(9)).wait();
+    assert_eq!(nobody, Err(TransferError::NotMember { replica: ReplicaId(9) }));
+    let refused = cluster.members[follower].node().transfer(other).wait();
+    assert!(matches!(refused, Err(TransferError::NotLeader { .. }) | Ok(_)), "{refused:?}");
+    let stopped = cluster.members[follower].node().clone();
+    stopped.stop().unwrap();
+    assert_eq!(stopped.transfer(ids[leader]).wait(), Err(TransferError::Halted));
+}
+
+#[test]
+fn a_leader_gives_up_a_hand_over_to_a_replica_that_is_cut_off() {
+    let cluster = Cluster::start(3);
+    eventually("it is given up", || {
+        let leader = cluster.current_leader()?;
+        let to = cluster.members[(leader + 1) % 3].id;
+        let others = cluster.members.iter().map(|member| member.id).filter(|id| *id != to);
+        cluster.network.isolate(to, others);
+        let handed = cluster.members[leader].node().transfer(to).wait();
+        cluster.network.heal();
+        (handed == Err(TransferError::GivenUp { to })).then_some(())
+    });
+    cluster.propose(&numbered(0..50));
+}
+
+/// What counts is not how long it takes but that the others need no canvass for it: the next leader
+/// prepares because it was asked to.
+#[test]
+fn a_leader_that_stops_hands_over_first() {
+    let mut cluster = Cluster::start(3);
+    cluster.propose(&numbered(0..100));
+    // A busy machine may let a hand-over time out: then another leader stops.
+    eventually("a stopped leader has handed over", || {
+        let leader = cluster.current_leader()?;
+        let node = cluster.members[leader].node().clone();
+        node.stop().unwrap();
+        let handed = node.events().iter().rev().find_map(|(_, event)| match event {
+            Event::HandedOver { leader } => Some(leader.replica),
+            _ => None,
+        });
+        drop(node);
+        cluster.stop_member(leader);
+        let next = cluster.members.iter().position(|member| Some(member.id) == handed);
+        let led = next.is_some_and(|next| {
+            let events = cluster.members[next].node().events();
+            events.iter().any(|(_, event)| matches!(event, Event::Leading { .. }))
+        });
+        cluster.start_member(leader);
+        led.then_some(())
+    });
+    cluster.propose(&numbered(100..150));
+}
+
+#[test]
+fn a_leader_that_nobody_can_follow_stops_all_the_same() {
+    let cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    for member in cluster.members.iter().filter(|member| member.id != cluster.members[leader].id) {
+        member.node().stop().unwrap();
+    }
+    let node = cluster.members[leader].node();
+    node.stop().unwrap();
+    assert!(node.propose(b"late").wait().unwrap_err().is_certain());
+    // Alone in its cluster, too.
+    let alone = Cluster::start(1);
+    alone.propose(&numbered(0..10));
+    alone.members[0].node().stop().unwrap();
 }

@@ -20,8 +20,8 @@ use synod::membership::{
 };
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
-    Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
+    Fetched, Forming, Forward, ForwardAnswer, HandOver, Heartbeat, HeartbeatAnswer, Message, Nack,
+    Prepare, Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use synod::quorum::{QuorumSystem, Quorums};
 use synod::slot::{Run, Slot, Slots};
@@ -119,6 +119,7 @@ fn elections() -> Vec<(&'static str, Message)> {
                 end: chosen,
                 start,
                 chosen,
+                priority: 2,
             }),
         ),
         ("canvass", Message::Canvass(Canvass { sequence, chosen })),
@@ -185,12 +186,14 @@ fn clients() -> Vec<(&'static str, Message)> {
     let answer = ForwardAnswer { ballot, incarnation, taken, next, announcement: announcement() };
     let (reads, index) = (65_000, Slot(400));
     let question = ReadIndex { ballot, reads, chosen: Slot(399) };
+    let asked = HandOver { ballot, sequence: 77, announcement: announcement() };
     let told = ReadIndexAnswer { incarnation, reads, index, announcement: announcement() };
     vec![
         ("forward", forward.into()),
         ("forward_answer", answer.into()),
         ("read_index", question.into()),
         ("read_index_answer", told.into()),
+        ("hand_over", asked.into()),
     ]
 }
 
@@ -274,7 +277,7 @@ fn kept_frames_are_read_as_they_were_meant() {
 fn every_kind_of_frame_is_kept_and_nothing_else() {
     rewrite();
     let kinds: BTreeSet<_> = cases().iter().map(|(_, _, body)| body.name()).collect();
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 23, "{kinds:?}");
     let names: BTreeSet<_> = cases().iter().map(|(name, ..)| format!("{name}.hex")).collect();
     let files = fs::read_dir(directory()).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());

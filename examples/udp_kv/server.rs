@@ -90,7 +90,8 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Failure> {
         connections: Arc::new(Semaphore::new(connections_max)),
     });
     let ended = runtime.block_on(serve(listener, shared));
-    // Every ticket is settled by this, and its client told.
+    // A leader hands over first, so that the others need not wait to find it gone. Every ticket is
+    // settled by this, and its client told.
     let stopped = replica.stop();
     runtime.shutdown_timeout(ENDING);
     ended.and(stopped)

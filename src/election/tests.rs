@@ -19,7 +19,7 @@ const START: Standing = Standing { promised: Ballot::ZERO, end: Slot(0) };
 
 fn footing() -> Footing {
     let now = Standing { promised: ballot(3, 2), end: Slot(6) };
-    Footing { start: START, now, end: now.end, chosen: Slot(4) }
+    Footing { start: START, now, end: now.end, chosen: Slot(4), priority: 1 }
 }
 
 /// Replica 1 of a cluster, its election, and what it sends.
@@ -217,6 +217,7 @@ fn a_heartbeat_is_answered_and_followed() {
         end: Slot(6),
         start: START,
         chosen: Slot(4),
+        priority: 1,
     };
     assert_eq!(drain(&mut bench.out).sent, [(vec![id(2)], answer.into())]);
     assert_eq!(bench.election.leader(), Some(ballot(3, 2)));
@@ -344,4 +345,43 @@ fn after_each_tick_the_next_one_is_due_later() {
             assert!(bench.wake() > now, "seed {seed}");
         }
     }
+}
+
+#[test]
+fn whoever_lets_others_go_first_waits_four_timeouts_longer_each_time() {
+    let mut bench = Bench::new(3, 1);
+    bench.election.set_last(true, at(0));
+    let wait = bench.wake().since(at(0));
+    assert!(wait >= TIMEOUT * 5 && wait < TIMEOUT * 11 / 2, "{wait:?}");
+    bench.heartbeat(at(1000));
+    let wait = bench.wake().since(at(1000));
+    assert!(wait >= TIMEOUT * 5 && wait < TIMEOUT * 11 / 2, "{wait:?}");
+    // It tries all the same, if nobody else does.
+    bench.tick(bench.wake());
+    assert!(bench.election.is_canvassing());
+    let mut other = Bench::new(3, 1);
+    other.election.set_last(false, at(0));
+    assert!(other.wake().since(at(0)) < TIMEOUT * 3 / 2);
+}
+
+#[test]
+fn what_a_leader_said_before_its_last_heartbeat_is_told_from_what_it_says_now() {
+    let mut bench = Bench::new(3, 1);
+    bench.heartbeat(at(0));
+    assert!(bench.election.hears_last(ballot(3, 2), 9));
+    assert!(bench.election.hears_last(ballot(3, 2), 10), "the Heartbeat may be lost");
+    assert!(!bench.election.hears_last(ballot(3, 2), 8));
+    assert!(!bench.election.hears_last(ballot(2, 3), 9));
+    assert!(!bench.election.hears_last(ballot(4, 2), 9));
+    // The network lets a Heartbeat overtake another.
+    let facts = Announcement::default();
+    let early = Heartbeat { ballot: ballot(3, 2), sequence: 4, announcement: facts.clone() };
+    bench.election.handle_heartbeat(at(1), id(2), &early, footing(), &mut bench.out);
+    assert!(!bench.election.hears_last(ballot(3, 2), 8));
+    // Another leader counts by itself.
+    let other = Heartbeat { ballot: ballot(5, 3), sequence: 2, announcement: facts };
+    bench.election.handle_heartbeat(at(2), id(3), &other, footing(), &mut bench.out);
+    assert!(bench.election.hears_last(ballot(5, 3), 2));
+    bench.election.on_promise(at(3));
+    assert!(!bench.election.hears_last(ballot(5, 3), 2), "nobody is followed");
 }

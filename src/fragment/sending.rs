@@ -69,7 +69,8 @@ impl Key {
             | Message::Refused(_)
             | Message::ForwardAnswer(_)
             | Message::ReadIndex(_)
-            | Message::ReadIndexAnswer(_) => Self::Bytes,
+            | Message::ReadIndexAnswer(_)
+            | Message::HandOver(_) => Self::Bytes,
         }
     }
 }

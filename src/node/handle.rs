@@ -13,8 +13,9 @@ use super::status::{Lag, NodeStatus};
 use super::ticket::{Applied, Ticket};
 use super::turn::Shared;
 use crate::machine::StateMachine;
+use crate::membership::ReplicaId;
 use crate::output::Event;
-use crate::replica::{Consistency, Stalled};
+use crate::replica::{Consistency, Stalled, TransferError};
 use crate::time::Instant;
 use crate::transport::{Deliver, Inbox};
 
@@ -74,6 +75,29 @@ impl<M: StateMachine> Handle<M> {
         read: impl FnOnce(&M) -> T + Send + 'static,
     ) -> Ticket<T> {
         self.owner.shared.read(consistency, read)
+    }
+
+    /// Hands leadership over to another member, if this replica leads: for maintenance, or to bring
+    /// the leader near to its clients. Never waits. The ticket says who leads afterwards, usually
+    /// `to`, or why nobody else does; at the latest after [`crate::Config::election_timeout`].
+    ///
+    /// Meanwhile commands wait, for the two syncs and the two round trips or so that an election
+    /// takes which nobody disturbs, and those that others had forwarded and that have no slot yet
+    /// may end as [`super::TicketError::Superseded`], as with any change of the leader. If `to` is
+    /// out of reach, or too far behind, the leader goes on as if nothing had been asked. If `to`
+    /// leads already, the ticket says so at once.
+    ///
+    /// ```no_run
+    /// # fn rolling_restart<M: synod::StateMachine>(
+    /// #     handle: &synod::Handle<M>,
+    /// # ) -> Result<(), synod::TransferError> {
+    /// let leader = handle.transfer(synod::ReplicaId(2)).wait()?;
+    /// println!("{leader} leads");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn transfer(&self, to: ReplicaId) -> Ticket<ReplicaId, TransferError> {
+        self.owner.shared.transfer(to)
     }
 
     /// Hands in a frame that another replica sent. Never waits: what finds no room is dropped and
@@ -136,8 +160,14 @@ impl<M: StateMachine> Handle<M> {
         self.owner.shared.look(|core| core.events.iter().cloned().collect())
     }
 
-    /// Stops the node: nothing is taken in any more, everything appended is made durable, every
-    /// ticket is settled, the threads end, and the directory can be opened again.
+    /// Stops the node: no command or read is taken in any more, a leader hands over, everything
+    /// appended is made durable, every ticket is settled, the threads end, and the directory can be
+    /// opened again.
+    ///
+    /// A leader that knows of no other member that lives stops at once. Otherwise the others have a
+    /// leader when this returns, or nobody took over within [`crate::Config::election_timeout`],
+    /// 120 ms by default; a follower does not wait for any of that. So a stop takes no longer than
+    /// that, and at the very most twice that, beside the syncs and the state machine.
     ///
     /// Waits for all that, unless it is called by a thread of the node itself, out of the state
     /// machine or a waker: then it goes on behind the caller's back. Calling it again does nothing.

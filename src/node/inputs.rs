@@ -107,6 +107,14 @@ impl<M: StateMachine> Shared<M> {
 
     /// Refuses what waits for a core that is not turned any more.
     pub(super) fn refuse_waiting(&self, core: &mut Core<M>) {
+        self.refuse_asked(core);
+        while let Ok(inbound) = self.inputs.inbox.1.try_recv() {
+            self.inputs.inbox_bytes.give(inbound.bytes());
+        }
+    }
+
+    /// Refuses the commands and reads that wait.
+    fn refuse_asked(&self, core: &mut Core<M>) {
         let reason = self.stopped().unwrap_or(&StopReason::Asked);
         while let Ok(proposal) = self.inputs.proposals.1.try_recv() {
             self.inputs.proposal_bytes.give(proposal.command.len());
@@ -116,9 +124,6 @@ impl<M: StateMachine> Shared<M> {
         while let Ok(reading) = self.inputs.reads.1.try_recv() {
             let error = TicketError::Stopped { reason: reason.clone() };
             core.effects.unread.push((reading, error));
-        }
-        while let Ok(inbound) = self.inputs.inbox.1.try_recv() {
-            self.inputs.inbox_bytes.give(inbound.bytes());
         }
     }
 
@@ -138,6 +143,10 @@ impl<M: StateMachine> Shared<M> {
                 }
                 Inbound::Piece(frame) => self.take_piece(core, now, frame),
             }
+        }
+        if self.leaving.load(Ordering::SeqCst) {
+            self.refuse_asked(core);
+            return;
         }
         self.take_reads(core, now);
         self.take_proposals(core, now);

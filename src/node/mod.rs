@@ -25,6 +25,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod transfer;
 mod turn;
 mod workers;
 
@@ -194,6 +195,7 @@ impl Node {
         let clock = clock::Clock::start();
         let (cluster, me, chosen) = (recovered.cluster, recovered.me, recovered.chosen);
         let (queue_bytes, command_bytes) = (config.queue_bytes, config.command_bytes);
+        let election_timeout = config.election_timeout;
         let max_frame = transport.max_frame();
         let courier = Courier::new(cluster, me, max_frame)
             .map_err(|error| StartError::MaxFrame { bytes: max_frame, error })?;
@@ -206,6 +208,7 @@ impl Node {
             transport: Box::new(transport),
             queue_bytes,
             command_bytes,
+            election_timeout,
             clock,
             cluster,
             me,
@@ -253,6 +256,7 @@ fn spawn<M: StateMachine>(
 
 /// Ends a node: everything appended is durable, its threads have ended, its directory is free.
 fn stop<M: StateMachine>(shared: &Shared<M>, threads: Vec<JoinHandle<()>>) {
+    shared.leave();
     shared.finish();
     shared.outgoing.close();
     for thread in threads {

@@ -137,16 +137,14 @@ impl TicketError {
 /// ```
 #[derive(Debug)]
 #[must_use = "the answer comes here"]
-pub struct Ticket<T> {
-    cell: Arc<Cell<T>>,
+pub struct Ticket<T, E = TicketError> {
+    cell: Arc<Cell<T, E>>,
 }
 
 impl<T> Ticket<T> {
     /// A ticket, and what settles it.
     pub(super) fn new() -> (Self, Settler<T>) {
-        let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
-        let lost = |reason| TicketError::Unknown { reason };
-        (Self { cell: Arc::clone(&cell) }, Settler { cell, lost })
+        Self::or(|reason| TicketError::Unknown { reason })
     }
 
     /// The same for a read, of which nothing can stay unknown.
@@ -155,9 +153,17 @@ impl<T> Ticket<T> {
         settler.lost = |reason| TicketError::Stopped { reason };
         (ticket, settler)
     }
+}
+
+impl<T, E> Ticket<T, E> {
+    /// A ticket that says `lost` if nothing settles it, and what settles it.
+    pub(super) fn or(lost: fn(StopReason) -> E) -> (Self, Settler<T, E>) {
+        let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
+        (Self { cell: Arc::clone(&cell) }, Settler { cell, lost })
+    }
 
     /// A ticket that is settled already.
-    pub(super) fn refused(error: TicketError) -> Self {
+    pub(super) fn refused(error: E) -> Self {
         let state = Mutex::new(State::Done(Err(error)));
         Self { cell: Arc::new(Cell { state, done: Condvar::new() }) }
     }
@@ -169,7 +175,7 @@ impl<T> Ticket<T> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait(self) -> Result<T, TicketError> {
+    pub fn wait(self) -> Result<T, E> {
         let mut state = self.cell.state.lock();
         loop {
             if let Some(result) = state.take() {
@@ -187,7 +193,7 @@ impl<T> Ticket<T> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, TicketError>, Self> {
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, E>, Self> {
         let deadline = clock::deadline(timeout);
         let mut state = self.cell.state.lock();
         loop {
@@ -216,8 +222,8 @@ impl<T> Ticket<T> {
     }
 }
 
-impl<T> Future for Ticket<T> {
-    type Output = Result<T, TicketError>;
+impl<T, E> Future for Ticket<T, E> {
+    type Output = Result<T, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.cell.state.lock();
@@ -235,21 +241,21 @@ impl<T> Future for Ticket<T> {
 }
 
 #[derive(Debug)]
-struct Cell<T> {
-    state: Mutex<State<T>>,
+struct Cell<T, E> {
+    state: Mutex<State<T, E>>,
     done: Condvar,
 }
 
 #[derive(Debug)]
-enum State<T> {
+enum State<T, E> {
     Waiting(Option<Waker>),
-    Done(Result<T, TicketError>),
+    Done(Result<T, E>),
     Taken,
 }
 
-impl<T> State<T> {
+impl<T, E> State<T, E> {
     /// The result, if it is there; it can be taken once.
-    fn take(&mut self) -> Option<Result<T, TicketError>> {
+    fn take(&mut self) -> Option<Result<T, E>> {
         match core::mem::replace(self, Self::Taken) {
             Self::Done(result) => Some(result),
             waiting @ Self::Waiting(_) => {
@@ -264,27 +270,27 @@ impl<T> State<T> {
 /// The other end of a ticket. If it is dropped without a result, the ticket says Unknown, or of a
 /// read that the node has stopped: whatever goes wrong, nobody waits for ever.
 #[derive(Debug)]
-pub(super) struct Settler<T> {
-    cell: Arc<Cell<T>>,
+pub(super) struct Settler<T, E = TicketError> {
+    cell: Arc<Cell<T, E>>,
     /// What the ticket says if the settler is dropped.
-    lost: fn(StopReason) -> TicketError,
+    lost: fn(StopReason) -> E,
 }
 
-impl<T> Settler<T> {
+impl<T, E> Settler<T, E> {
     /// Gives the ticket its result. Wakers run here, so no lock may be held.
-    pub(super) fn settle(self, result: Result<T, TicketError>) {
+    pub(super) fn settle(self, result: Result<T, E>) {
         self.cell.settle(result);
     }
 }
 
-impl<T> Drop for Settler<T> {
+impl<T, E> Drop for Settler<T, E> {
     fn drop(&mut self) {
         self.cell.settle(Err((self.lost)(StopReason::Asked)));
     }
 }
 
-impl<T> Cell<T> {
-    fn settle(&self, result: Result<T, TicketError>) {
+impl<T, E> Cell<T, E> {
+    fn settle(&self, result: Result<T, E>) {
         let mut state = self.state.lock();
         if let State::Waiting(waker) = &mut *state {
             let waker = waker.take();

@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use core::time::Duration;
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +23,7 @@ use super::queue::Queue;
 use super::read::Reading;
 use super::status::{Groups, Tallies};
 use super::ticket::{Applied, Pending, Settler, TicketError};
+use super::transfer::Transferring;
 use super::{StopReason, panic_message};
 use crate::entry::Entry;
 use crate::fragment::Courier;
@@ -30,7 +32,7 @@ use crate::membership::{ClusterId, Peer, ReplicaId};
 use crate::message::Message;
 use crate::output::{Event, Fate, HaltReason, Output};
 use crate::record::{Lsn, Record};
-use crate::replica::Replica;
+use crate::replica::{Replica, TransferError};
 use crate::slot::{Slot, Slots};
 use crate::time::Instant;
 use crate::trace;
@@ -71,6 +73,7 @@ pub(super) struct Effects<M: StateMachine> {
     pub(super) frames: Frames,
     pub(super) settled: Vec<(Settler<Applied<M::Answer>>, TicketError)>,
     pub(super) unread: Vec<(Reading<M>, TicketError)>,
+    pub(super) transferred: Vec<(Transferring, Result<ReplicaId, TransferError>)>,
     work: bool,
     sync: bool,
     errand: bool,
@@ -78,8 +81,8 @@ pub(super) struct Effects<M: StateMachine> {
 
 impl<M: StateMachine> Effects<M> {
     fn new(frames: Frames) -> Self {
-        let (settled, unread) = (Vec::new(), Vec::new());
-        Self { frames, settled, unread, work: false, sync: false, errand: false }
+        let (settled, unread, transferred) = (Vec::new(), Vec::new(), Vec::new());
+        Self { frames, settled, unread, transferred, work: false, sync: false, errand: false }
     }
 }
 
@@ -101,6 +104,8 @@ pub(super) struct Core<M: StateMachine> {
     pub(super) events: VecDeque<(Instant, Event)>,
     /// What reads the machine, by the reads' numbers.
     pub(super) reads: Pending<Reading<M>>,
+    /// Who waits for leadership to be handed over.
+    pub(super) transfers: Vec<Transferring>,
     pub(super) effects: Effects<M>,
 }
 
@@ -118,11 +123,14 @@ pub(super) struct Shared<M: StateMachine> {
     /// Whether a sync runs, for proposers that do not take the lock.
     syncing: AtomicBool,
     eager: AtomicU32,
-    /// A clean stop has begun: nothing is taken in any more.
+    /// A clean stop has begun: no commands and reads are taken in any more.
+    pub(super) leaving: AtomicBool,
+    /// It goes on: nothing is.
     pub(super) stopping: AtomicBool,
     stopped: OnceLock<StopReason>,
     /// A sync has ended, or the node has stopped.
     quiet: Condvar,
+    pub(super) election_timeout: Duration,
     pub(super) clock: Clock,
     pub(super) cluster: ClusterId,
     pub(super) me: Peer,
@@ -137,6 +145,7 @@ pub(super) struct Parts {
     pub(super) transport: Box<dyn Transport>,
     pub(super) queue_bytes: usize,
     pub(super) command_bytes: usize,
+    pub(super) election_timeout: Duration,
     pub(super) clock: Clock,
     pub(super) cluster: ClusterId,
     pub(super) me: Peer,
@@ -155,6 +164,7 @@ impl<M: StateMachine> Shared<M> {
             gathered: (0, 0),
             events: VecDeque::new(),
             reads: Pending::default(),
+            transfers: Vec::new(),
             effects: Effects::new(Frames::default()),
         };
         Arc::new(Self {
@@ -169,9 +179,11 @@ impl<M: StateMachine> Shared<M> {
             tallies: Tallies::default(),
             syncing: AtomicBool::new(false),
             eager: AtomicU32::new(0),
+            leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stopped: OnceLock::new(),
             quiet: Condvar::new(),
+            election_timeout: parts.election_timeout,
             clock: parts.clock,
             cluster: parts.cluster,
             me: parts.me,
@@ -286,6 +298,7 @@ impl<M: StateMachine> Shared<M> {
         for reading in core.reads.take_all().into_iter().flatten() {
             core.effects.unread.push((reading, TicketError::Stopped { reason: reason.clone() }));
         }
+        core.end_transfers(Err(TransferError::Halted));
         self.refuse_waiting(core);
         self.quiet.notify_all();
     }
@@ -378,6 +391,7 @@ impl<M: StateMachine> Shared<M> {
     /// Keeps the event; if it says that the replica has stopped for good, tells why.
     fn take_event(&self, core: &mut Core<M>, now: Instant, event: Event) -> Option<HaltReason> {
         trace::event(self.me.replica(), &event);
+        core.note_transferred(&event);
         let halted =
             if let Event::Halted { reason } = &event { Some(reason.clone()) } else { None };
         if core.events.len() >= EVENTS_KEPT {
@@ -412,6 +426,9 @@ impl<M: StateMachine> Shared<M> {
         }
         for (reading, error) in effects.unread {
             reading(Err(error));
+        }
+        for (settler, result) in effects.transferred {
+            settler.settle(result);
         }
     }
 

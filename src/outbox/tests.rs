@@ -154,6 +154,7 @@ fn every_kind() -> Vec<(Message, bool)> {
                 end: chosen,
                 start: Standing::default(),
                 chosen,
+                priority: 1,
             }
             .into(),
             false,

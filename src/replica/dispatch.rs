@@ -37,6 +37,7 @@ impl Replica {
                     self.election.handle_heartbeat_answer(now, from);
                     self.proposer.fill_to(answer.end, self.learner.chosen());
                     self.confirm(from, answer.sequence);
+                    self.prefer(now, from, &answer);
                 }
             }
             Message::Canvass(canvass) => {
@@ -78,6 +79,7 @@ impl Replica {
                     self.reads.handle_answer(&answer);
                 }
             }
+            Message::HandOver(asked) => self.handle_hand_over(now, from, &asked),
             Message::Forming(_) | Message::Refused(_) => {}
         }
     }
@@ -120,6 +122,7 @@ impl Replica {
                 self.election.on_lead(now, membership);
                 self.proposer.fill_to(self.end(promise.ballot), self.learner.chosen());
                 self.forwarding.follow(promise.ballot);
+                self.on_leader(now, promise.ballot);
                 self.out.event(Event::Leading { ballot: promise.ballot });
                 self.on_election(now);
                 self.take_over(false);
@@ -178,6 +181,7 @@ impl Replica {
         if self.proposer.leading() != Some(ballot) {
             return;
         }
+        self.hand_over.handle_accepted(from, ballot, accepted.slots);
         let open = Slots::new(self.learner.chosen(), self.learner.chosen().plus(ALPHA));
         let mut judged = Ok(());
         for slot in accepted.slots.intersection(open).iter() {
@@ -209,7 +213,10 @@ impl Replica {
         if self.election.leader() != Some(heartbeat.ballot) {
             self.out.event(Event::Following { leader: Some(heartbeat.ballot) });
             self.forwarding.follow(heartbeat.ballot);
+            self.on_leader(now, heartbeat.ballot);
         }
+        // The answer tells what this Heartbeat has taught.
+        self.pass_chosen();
         let footing = Footing { end: self.end(heartbeat.ballot), ..self.footing() };
         self.election.handle_heartbeat(now, from, heartbeat, footing, &mut self.out);
     }
@@ -226,7 +233,7 @@ impl Replica {
         self.report(from, judged);
     }
 
-    fn learn_announced(&mut self, from: ReplicaId, announcement: &Announcement) {
+    pub(super) fn learn_announced(&mut self, from: ReplicaId, announcement: &Announcement) {
         if from == self.me.replica {
             return;
         }
@@ -238,7 +245,8 @@ impl Replica {
     /// What this replica's answers tell of it.
     fn footing(&self) -> Footing {
         let (now, chosen) = (self.acceptor.standing(), self.learner.chosen());
-        Footing { start: self.start, now, end: now.end, chosen }
+        let priority = self.preference.mine();
+        Footing { start: self.start, now, end: now.end, chosen, priority }
     }
 
     /// Only members vote, and of them only those that remember what they voted in earlier starts.
@@ -268,7 +276,7 @@ impl Replica {
     }
 
     /// A ballot belongs to the replica that it names; nobody else leads at it.
-    fn ignore_foreign_ballot(&mut self, from: ReplicaId, ballot: Ballot) -> bool {
+    pub(super) fn ignore_foreign_ballot(&mut self, from: ReplicaId, ballot: Ballot) -> bool {
         let foreign = ballot.replica != from || ballot.round == 0;
         if foreign {
             self.report(from, Err(Misbehaviour::ForeignBallot { ballot }));

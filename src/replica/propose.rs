@@ -89,9 +89,15 @@ impl Replica {
         self.proposer.leading().or(self.election.leader())
     }
 
-    /// Whether commands of this replica must wait: some that were offered to an earlier leader may
-    /// yet be chosen, and would then come after them.
+    /// Whether this replica's commands get no slot now: some that were offered to an earlier leader
+    /// may yet be chosen, and would then come after them; or the next leader shall have them.
     fn holds_own(&self) -> bool {
+        self.hand_over.is_closing() || self.must_wait()
+    }
+
+    /// Whether nobody takes commands of this replica: it does not lead, or some that were offered
+    /// to an earlier leader may yet be chosen.
+    fn must_wait(&self) -> bool {
         !self.proposer.leading().is_some_and(|ballot| self.fates.may_offer(ballot))
     }
 
@@ -105,7 +111,8 @@ impl Replica {
         let (Some(membership), Some(ballot)) = (&self.membership, self.proposer.leading()) else {
             return false;
         };
-        if !self.has_work() || self.is_disk_busy() {
+        // Whoever was asked to lead would not know of it.
+        if self.hand_over.asked().is_some() || !self.has_work() || self.is_disk_busy() {
             return false;
         }
         let (hold, announcement) = (self.holds_own(), self.learner.announcement());
@@ -145,7 +152,8 @@ impl Replica {
             return;
         }
         let start = (from, self.start_of(from));
-        let full = self.is_full(self.proposer.queued_bytes(), forward.batch.bytes().len());
+        let full = self.hand_over.is_closing()
+            || self.is_full(self.proposer.queued_bytes(), forward.batch.bytes().len());
         let announcement = self.learner.announcement();
         match self.proposer.handle_forward(start, forward, &announcement, full) {
             Ok(Some(answer)) => self.out.send_one(from, answer),
@@ -201,7 +209,7 @@ impl Replica {
         if self.is_overdue() {
             self.forwarding.give_up();
         }
-        if self.holds_own() {
+        if self.must_wait() {
             let leader = self.leader_hint();
             for commands in self.proposer.drop_below(old) {
                 self.out.push(Output::Fate { commands, fate: Fate::NotLeader { leader } });

@@ -58,6 +58,8 @@ pub struct Status {
     pub promised: Ballot,
     /// The ballot of the leader that it follows, or leads at itself.
     pub leader: Option<Ballot>,
+    /// To whom this leader hands over, or has just handed over.
+    pub handing_over_to: Option<ReplicaId>,
     /// The chosen mark: the first slot that is not known chosen, with all below it.
     pub chosen: Slot,
     /// The first slot that is not applied.
@@ -128,6 +130,7 @@ impl Replica {
             role: self.role(),
             promised: self.acceptor.promised(),
             leader: self.proposer.leading().or(self.election.leader()),
+            handing_over_to: self.hand_over.to(),
             chosen: self.learner.chosen(),
             applied: self.learner.applied(),
             appended: self.out.appended(),

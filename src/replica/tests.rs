@@ -22,6 +22,7 @@ mod hostile;
 mod reads;
 mod stalled;
 mod stuck;
+mod transfer;
 
 /// Replica 1 of three, its clock and its disk.
 struct Alone {
@@ -473,8 +474,8 @@ fn votes_of_a_member_that_forgot_are_not_counted_and_it_is_told() {
     let again = Peer { incarnation: Incarnation(2), ..peer(2, 2) };
     let unproven = Event::Ignored { peer: id(2), reason: IgnoreReason::Unproven };
     assert_eq!(alone.hear_from(again, accepted(1)).events, [unproven]);
-    let answer =
-        |start| HeartbeatAnswer { ballot, sequence: 1, end: Slot(0), start, chosen: Slot(0) };
+    let (end, chosen) = (Slot(0), Slot(0));
+    let answer = |start| HeartbeatAnswer { ballot, sequence: 1, end, start, chosen, priority: 1 };
     let drained = alone.hear_from(again, answer(Standing { promised: ballot, end: Slot(0) }));
     let before = Standing { promised: ballot, end: Slot(1) };
     let refused = Refused { incarnation: Incarnation(2), before };
@@ -518,16 +519,8 @@ fn a_new_leader_has_its_whole_time_to_get_something_chosen() {
         last = alone.now;
         assert!(last < led.after(Duration::from_secs(100)), "it leads for ever");
         alone.tick();
-        alone.hear(
-            2,
-            HeartbeatAnswer {
-                ballot,
-                sequence: 1,
-                end: Slot(0),
-                start: Standing::default(),
-                chosen: Slot(0),
-            },
-        );
+        let (end, start, chosen) = (Slot(0), Standing::default(), Slot(0));
+        alone.hear(2, HeartbeatAnswer { ballot, sequence: 1, end, start, chosen, priority: 1 });
     }
     let timeout = alone.replica.config.election_timeout;
     assert!(last.since(led) >= timeout * (STUCK_TIMEOUTS - 1), "{:?}", last.since(led));

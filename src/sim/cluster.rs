@@ -101,10 +101,8 @@ impl Cluster {
             (0..n).for_each(|at| oracle.on_installed(at, &members));
         }
         let host = |(member, disk): (Member, Box<dyn Disk>)| {
-            let mut config = settings.config.clone();
-            config.members.clone_from(&ids);
             let id = member.replica;
-            config.seed = settings.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(id.0));
+            let config = settings.config_of(id, &ids);
             Host {
                 replica: None,
                 peer: Peer { replica: id, disk: member.disk, incarnation: Incarnation(0) },
@@ -118,6 +116,9 @@ impl Cluster {
                 latest: Instant::ZERO,
                 wake: None,
                 prepared: None,
+                asked: false,
+                prefers: None,
+                urged: false,
                 machine: Vec::new(),
                 told_applied: Slot::ZERO,
                 unsynced: VecDeque::new(),
@@ -232,6 +233,7 @@ impl Cluster {
         self.happens_crashed(at);
         let host = &mut self.hosts[at];
         (host.replica, host.wake, host.prepared) = (None, None, None);
+        (host.prefers, host.urged) = (None, false);
         self.marks.stopped += self.service.stop(host.peer);
     }
 
@@ -308,6 +310,7 @@ impl Cluster {
         self.oracle.on_deliver(from, to, &message);
         self.hear(to, from);
         self.line(to, || format!("<- {}: {}", from.replica, text::message(&message)));
+        self.hosts[to].urged |= matches!(message, Message::HandOver(_));
         if let Some(replica) = &mut self.hosts[to].replica {
             replica.handle_message(now, from, message);
         }

@@ -91,6 +91,7 @@ pub(super) fn chaos(seed: u64) -> Parts {
     draw_disks(&mut parts, 2);
     draw_cuts(&mut parts, 2);
     draw_clocks(&mut parts, 3);
+    draw_hand_overs(&mut parts, 4);
     if Draw::new(seed, "crowd").one_in(16) {
         crowd(&mut parts);
     }
@@ -140,6 +141,7 @@ fn partitions(seed: u64) -> Parts {
         _ => Mode::Partial { shape, odd: draw.below(9) as usize },
     };
     parts.settings.replicas = draw.one_of(&[5, 3, 4, 5]);
+    draw_hand_overs(&mut parts, 2);
     draw_quorums(&mut parts);
     parts
 }
@@ -165,6 +167,7 @@ fn base(seed: u64) -> Parts {
     let settings = Settings {
         replicas: draw.one_of(&SIZES),
         config,
+        priorities: Vec::new(),
         formed: !draw.one_in(4),
         slow_machines: draw.one_in(2),
         disk: if draw.one_in(3) { DiskKind::Wal } else { DiskKind::Journal },
@@ -309,6 +312,18 @@ fn draw_clocks(parts: &mut Parts, cases: u64) {
     weather.jump_back_permille = draw.one_of(&[0, 300, 1000]);
     weather.freeze_every_micros = draw.every(cases, 50_000, 500_000);
     weather.freeze_micros = draw.one_of(&[20_000, 200_000, 1_000_000]);
+}
+
+/// Operators hand over and stop replicas, and some replicas should rather lead than others.
+fn draw_hand_overs(parts: &mut Parts, cases: u64) {
+    let seed = parts.settings.seed;
+    let mut draw = Draw::new(seed, "hand-overs");
+    parts.weather.transfer_every_micros = draw.every(cases, 20_000, 500_000);
+    parts.weather.leave_every_micros = draw.every(cases, 100_000, 1_000_000);
+    if Draw::new(seed, "preferred").one_in(cases) {
+        let mut draw = Draw::new(seed, "priorities");
+        parts.settings.priorities = (0..9).map(|_| draw.below(4) as u8).collect();
+    }
 }
 
 fn draw_mode(parts: &mut Parts, storms: bool) {

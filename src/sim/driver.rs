@@ -11,9 +11,11 @@ use crate::time::Instant;
 use super::clients::{Clients, Crowd};
 use super::cluster::Cluster;
 use super::freezes::Freezer;
+use super::hand_overs;
 use super::network::{Envelope, LinkFaults};
 use super::oracle::Broken;
 use super::partitions::Swizzle;
+use super::random::Random;
 use super::weather::Weather;
 
 /// Something that happens at a time.
@@ -65,6 +67,14 @@ pub(super) enum Happening {
     Room {
         at: usize,
     },
+    Transfer,
+    Leave,
+    /// A clean stop that began then may go on.
+    Left {
+        at: usize,
+        starts: u64,
+        since_micros: u64,
+    },
 }
 
 impl Happening {
@@ -72,7 +82,7 @@ impl Happening {
     fn goes_on(&self) -> bool {
         match self {
             Self::Arrives(_) | Self::SyncEnds { .. } | Self::Applies { .. } => true,
-            Self::Thaw { .. } => true,
+            Self::Thaw { .. } | Self::Left { .. } => true,
             Self::Proposal
             | Self::Crash
             | Self::CrashAll
@@ -88,7 +98,9 @@ impl Happening {
             | Self::Jump
             | Self::Freeze
             | Self::DiskStrike
-            | Self::Room { .. } => false,
+            | Self::Room { .. }
+            | Self::Transfer
+            | Self::Leave => false,
         }
     }
 }
@@ -118,6 +130,8 @@ pub(crate) struct Driver {
     pub(super) freezer: Freezer,
     /// Until when no sync of each disk ends.
     pub(super) stalled: Vec<u64>,
+    /// What operators do is drawn from here.
+    pub(super) operators: Random,
     /// Another cluster on the same network.
     pub(super) neighbour: Option<Box<Self>>,
 }
@@ -143,6 +157,7 @@ impl Driver {
             swizzle: Swizzle::default(),
             freezer: Freezer::new(n),
             stalled: std::vec![0; n],
+            operators: hand_overs::operators(seed),
             neighbour: None,
         }
     }
@@ -199,6 +214,7 @@ impl Driver {
                 self.at(first, what);
             }
         }
+        self.plan_hand_overs();
     }
 
     /// Starts a host that is down.
@@ -298,6 +314,7 @@ impl Driver {
                 self.make_room(at);
                 Ok(())
             }
+            Happening::Transfer | Happening::Leave | Happening::Left { .. } => self.operate(what),
             fault => self.strike(fault),
         }
     }

@@ -57,12 +57,14 @@ impl Cluster {
     }
 
     /// STORM: no replica tries to lead twice within an election timeout of its own clock, however
-    /// often it fails. One that is alone waits for nobody.
+    /// often it fails. One that is alone waits for nobody, and one that a leader asked to lead does
+    /// it at once.
     pub(super) fn on_preparing(&mut self, at: usize) -> Result<(), Broken> {
         self.prepared_micros = self.now_micros;
         let now = self.local(at);
         let alone = self.hosts.len() == 1;
         let host = &mut self.hosts[at];
+        let alone = alone || host.urged;
         let timeout = host.config.election_timeout;
         let before: Option<Instant> = host.prepared.replace(now);
         match before {

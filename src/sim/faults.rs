@@ -52,6 +52,8 @@ counts! {
         freezes,
         /// A replica lost its power.
         crashes,
+        /// A replica was stopped cleanly.
+        clean_stops,
         /// All replicas lost their power at once.
         crashes_of_all,
         /// Something on a disk went bad.

@@ -6,13 +6,14 @@ use std::vec::Vec;
 
 use crate::config::Config;
 use crate::fragment::Courier;
-use crate::membership::{Incarnation, Peer};
+use crate::membership::{Incarnation, Peer, ReplicaId};
 use crate::record::{Lsn, Record};
 use crate::replica::Replica;
 use crate::slot::Slot;
 use crate::time::Instant;
 
 use super::disk::Disk;
+use super::oracle::index_of;
 
 /// What keeps the records of a replica.
 ///
@@ -45,6 +46,9 @@ pub struct Settings {
     pub replicas: usize,
     /// The settings of each replica; `members` and `seed` are filled in.
     pub config: Config,
+    /// The priority of each replica, in the order of their names; those that are not named have
+    /// that of `config`.
+    pub priorities: Vec<u8>,
     /// Whether the cluster is formed from the start.
     pub formed: bool,
     /// Whether state machines take their time: then an entry counts as applied only when the run
@@ -57,6 +61,19 @@ pub struct Settings {
     pub frame_bytes_max: Option<usize>,
     /// Where everything random comes from.
     pub seed: u64,
+}
+
+impl Settings {
+    /// The settings of one replica of these.
+    pub(crate) fn config_of(&self, id: ReplicaId, members: &[ReplicaId]) -> Config {
+        let mut config = self.config.clone();
+        config.members = members.to_vec();
+        if let Some(priority) = self.priorities.get(index_of(id)) {
+            config.priority = *priority;
+        }
+        config.seed = self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(id.0));
+        config
+    }
 }
 
 /// Whose a host's directory is.
@@ -92,6 +109,12 @@ pub(crate) struct Host {
     pub(crate) wake: Option<Instant>,
     /// When the replica began to try to lead last in this life, by the host's clock.
     pub(crate) prepared: Option<Instant>,
+    /// Whether it is being asked to hand leadership over.
+    pub(crate) asked: bool,
+    /// To whom it hands over without having been asked.
+    pub(crate) prefers: Option<ReplicaId>,
+    /// Whether it was asked to lead, since its replica was drained last.
+    pub(crate) urged: bool,
     /// Fingerprints of what was handed to the state machine in this life.
     pub(crate) machine: Vec<u64>,
     /// Every slot below is reported applied.

@@ -89,6 +89,7 @@ impl Driver {
     /// After a while of rest all state machines are equal, and every command has its fate.
     fn prove_rest(&mut self) -> Result<(), Broken> {
         let timeout = self.cluster.election_timeout_micros();
+        self.let_the_preferred_lead()?;
         let mut led = self.cluster.leading;
         // What a disk did before the repair may show only now, when its log is written to: then the
         // replica starts again, once, and the rest begins anew.

@@ -50,6 +50,12 @@ counts! {
         holes,
         /// A replica stopped leading.
         deposed,
+        /// Another replica led after a leader had begun to hand over.
+        handed_over,
+        /// A hand-over came to nothing.
+        hand_overs_given_up,
+        /// A leader handed over to a replica of higher priority, unasked, and that led.
+        preferred_led,
         /// A message of an earlier start was refused.
         old_lives,
         /// A message in a member's name, but from another disk, was refused.

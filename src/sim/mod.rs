@@ -65,6 +65,7 @@ mod driver;
 mod economy;
 mod faults;
 mod freezes;
+mod hand_overs;
 mod history;
 mod host;
 mod life;
@@ -154,9 +155,9 @@ pub struct Violation {
     /// The cluster's time.
     pub time: Instant,
     /// The claim's short name: `I1` to `I10`, or `AGR`, `VAL`, `P2c`, `TAG`, `FATE`, `DUR`, `CONV`,
-    /// `LIVE`, `LEAD`, `REST`, `NOFLAP`, `STORM`, `ECON`, `WIRE`, `STRANGER`, `BOUND`, `FORM`,
-    /// `STAND`, `DISK`, `LOST`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`; of state
-    /// machines and their clients `LIN`, `EXO`, `ANSWER`, `STATE`, `RULE`.
+    /// `LIVE`, `LEAD`, `HANDOVER`, `PREFER`, `REST`, `NOFLAP`, `STORM`, `ECON`, `WIRE`, `STRANGER`,
+    /// `BOUND`, `FORM`, `STAND`, `DISK`, `LOST`, `LIAR`, `HALT`, `START`, `SEND`, `PANIC`, `REPRO`;
+    /// of state machines and their clients `LIN`, `EXO`, `ANSWER`, `STATE`, `RULE`.
     pub invariant: &'static str,
     /// What was seen.
     pub text: String,

@@ -48,7 +48,7 @@ impl Cluster {
         let host = &mut self.hosts[at];
         let Some(replica) = &host.replica else { return Ok(()) };
         let status = replica.status();
-        host.chosen = status.chosen;
+        (host.chosen, host.urged) = (status.chosen, false);
         self.oracle.on_status(at, &status, &host.config)?;
         self.happens_stood(at, status.promised, status.role);
         Ok(())
@@ -168,6 +168,7 @@ impl Cluster {
             | Message::ForwardAnswer(_)
             | Message::ReadIndex(_)
             | Message::ReadIndexAnswer(_)
+            | Message::HandOver(_)
             | Message::Accepted(_)
             | Message::Heartbeat(_)
             | Message::HeartbeatAnswer(_)
@@ -240,6 +241,9 @@ impl Cluster {
             }
             Event::Following { leader: None } => self.marks.deposed += 1,
             Event::Ignored { reason, .. } => self.mark_ignored(*reason),
+            Event::HandingOver { .. }
+            | Event::HandedOver { .. }
+            | Event::HandOverGivenUp { .. } => self.mark_hand_over(at, event),
             Event::Formed { .. }
             | Event::Following { .. }
             | Event::Halted { .. }

@@ -426,6 +426,7 @@ fn subject(message: &Message) -> (Option<Ballot>, Option<Slots>) {
         Message::ForwardAnswer(m) => (Some(m.ballot), None),
         Message::ReadIndex(m) => (Some(m.ballot), None),
         Message::ReadIndexAnswer(_) => (None, None),
+        Message::HandOver(m) => (Some(m.ballot), None),
     }
 }
 

@@ -91,13 +91,19 @@ pub enum Hardship {
     Frames,
     /// The records are kept by the real log.
     Wal,
+    /// Leaders are asked to hand over.
+    Transfers,
+    /// Replicas are stopped cleanly.
+    CleanStops,
+    /// Some replicas should rather lead than others.
+    Priorities,
     /// The cluster is not formed yet when the run begins.
     Forming,
 }
 
 impl Hardship {
     /// Every one; what matters most to a reader of a run comes first.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::Crashes,
         Self::PowerCuts,
         Self::Rot,
@@ -128,6 +134,9 @@ impl Hardship {
         Self::SlowMachines,
         Self::Frames,
         Self::Wal,
+        Self::Transfers,
+        Self::CleanStops,
+        Self::Priorities,
         Self::Forming,
     ];
 
@@ -165,6 +174,9 @@ impl Hardship {
             Self::SlowMachines => "slow-machines",
             Self::Frames => "frames",
             Self::Wal => "wal",
+            Self::Transfers => "transfers",
+            Self::CleanStops => "clean-stops",
+            Self::Priorities => "priorities",
             Self::Forming => "forming",
         }
     }
@@ -212,6 +224,9 @@ impl Hardship {
                 settings.disk = DiskKind::Journal;
                 weather.disks.spare(&Strike::OF_WAL);
             }
+            Self::Transfers => weather.transfer_every_micros = None,
+            Self::CleanStops => weather.leave_every_micros = None,
+            Self::Priorities => settings.priorities.clear(),
             Self::Forming => settings.formed = true,
             Self::Loss
             | Self::Duplicates

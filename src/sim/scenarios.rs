@@ -141,7 +141,17 @@ impl Scenario {
             _ => 3,
         };
         let (disk, frame_bytes_max) = (DiskKind::Wal, None);
-        Settings { replicas, config, formed, slow_machines: false, disk, frame_bytes_max, seed: 7 }
+        let (priorities, slow_machines, seed) = (std::vec![], false, 7);
+        Settings {
+            replicas,
+            config,
+            priorities,
+            formed,
+            slow_machines,
+            disk,
+            frame_bytes_max,
+            seed,
+        }
     }
 
     pub(super) fn weather(self) -> Weather {

@@ -216,6 +216,7 @@ fn settings(schedule: &Schedule) -> Settings {
     Settings {
         replicas: usize::from(schedule.replicas.clamp(1, 9)),
         config,
+        priorities: Vec::new(),
         formed: schedule.formed,
         slow_machines: (bits >> 10) & 3 == 0,
         disk: if (bits >> 15) & 7 == 0 { DiskKind::Wal } else { DiskKind::Journal },

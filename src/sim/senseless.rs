@@ -141,6 +141,8 @@ fn check_weather(weather: &Weather) -> Result<(), Senseless> {
         ("foreign_every_micros", weather.foreign_every_micros),
         ("jump_every_micros", weather.jump_every_micros),
         ("freeze_every_micros", weather.freeze_every_micros),
+        ("transfer_every_micros", weather.transfer_every_micros),
+        ("leave_every_micros", weather.leave_every_micros),
         ("propose_every_micros", weather.propose_every_micros),
     ];
     for (part, every) in periods {

@@ -266,6 +266,7 @@ fn forge(
             end: slots.end,
             start: standing,
             chosen,
+            priority: u8::MAX,
         }
         .into(),
         5 => Canvass { sequence: 1 + below(9), chosen }.into(),

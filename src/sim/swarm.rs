@@ -152,6 +152,7 @@ impl Parts {
         let settings = Settings {
             replicas: 5,
             config: Config::new([]),
+            priorities: std::vec![],
             formed: true,
             slow_machines: false,
             disk: super::host::DiskKind::Journal,

@@ -3,6 +3,7 @@
 
 mod claims;
 mod disks;
+mod hand_overs;
 mod network;
 mod strangers;
 mod swarm;
@@ -16,7 +17,7 @@ use super::cuts::Cuts;
 use super::disk::{Disk, Journal};
 use super::driver::Driver;
 use super::host::{DiskKind, Settings};
-use super::oracle::{Broken, broken};
+use super::oracle::{Broken, broken, index_of};
 use super::{Ending, Schedule, Step, Swarm, play, simulate, watch};
 use crate::ballot::Ballot;
 use crate::config::Config;
@@ -29,6 +30,7 @@ fn settings() -> Settings {
     Settings {
         replicas: 3,
         config: Config::new([]),
+        priorities: Vec::new(),
         formed: true,
         slow_machines: false,
         disk: DiskKind::Journal,

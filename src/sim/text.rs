@@ -32,6 +32,10 @@ fn announced(announcement: &Announcement) -> String {
     format!("chosen {} {}", announcement.chosen, runs(&announcement.runs))
 }
 
+fn sign(name: &str, ballot: Ballot, sequence: u64, announcement: &Announcement) -> String {
+    format!("{name} {ballot} #{sequence} {}", announced(announcement))
+}
+
 /// A message in a few words.
 pub(crate) fn message(message: &Message) -> String {
     let name = message.name();
@@ -55,9 +59,7 @@ pub(crate) fn message(message: &Message) -> String {
         }
         Message::Accepted(m) => format!("{name} {} {} chosen {}", m.ballot, m.slots, m.chosen),
         Message::Behind(m) => format!("{name} {} chosen {}", m.ballot, m.chosen),
-        Message::Heartbeat(m) => {
-            format!("{name} {} #{} {}", m.ballot, m.sequence, announced(&m.announcement))
-        }
+        Message::Heartbeat(m) => sign(name, m.ballot, m.sequence, &m.announcement),
         Message::HeartbeatAnswer(m) => {
             format!("{name} {} #{} chosen {}", m.ballot, m.sequence, m.chosen)
         }
@@ -102,6 +104,7 @@ pub(crate) fn message(message: &Message) -> String {
             let told = announced(&m.announcement);
             format!("{name} {} for reads below #{} {told}", m.index, m.reads)
         }
+        Message::HandOver(m) => sign(name, m.ballot, m.sequence, &m.announcement),
     }
 }
 
@@ -150,6 +153,7 @@ pub(crate) fn ballot(body: &Body) -> Option<Ballot> {
         Message::Forward(m) => Some(m.ballot),
         Message::ForwardAnswer(m) => Some(m.ballot),
         Message::ReadIndex(m) => Some(m.ballot),
+        Message::HandOver(m) => Some(m.ballot),
         Message::ReadIndexAnswer(_)
         | Message::Canvass(_)
         | Message::CanvassAnswer(_)
@@ -180,6 +184,7 @@ pub(crate) fn speaks_of(body: &Body, slot: Slot) -> bool {
         | Message::ForwardAnswer(_)
         | Message::ReadIndex(_)
         | Message::ReadIndexAnswer(_)
+        | Message::HandOver(_)
         | Message::Nack(_)
         | Message::Behind(_)
         | Message::Heartbeat(_)

@@ -65,6 +65,11 @@ pub struct Weather {
     pub freeze_every_micros: Option<u64>,
     /// For how long a replica stands still, at the most.
     pub freeze_micros: u64,
+    /// How often whoever leads is asked to hand over to some replica, if ever.
+    pub transfer_every_micros: Option<u64>,
+    /// How often a replica is stopped cleanly, most often the leader, which hands over first; and
+    /// starts again after a while.
+    pub leave_every_micros: Option<u64>,
     /// How often a command is proposed, if ever.
     pub propose_every_micros: Option<u64>,
     /// The longest command, in bytes.
@@ -94,6 +99,8 @@ impl Weather {
         jump_back_permille: 0,
         freeze_every_micros: None,
         freeze_micros: 0,
+        transfer_every_micros: None,
+        leave_every_micros: None,
         propose_every_micros: None,
         command_bytes: 32,
     };

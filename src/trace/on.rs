@@ -16,6 +16,9 @@ pub(crate) fn event(replica: ReplicaId, event: &Event) {
         | Event::Preparing { .. }
         | Event::Leading { .. }
         | Event::Following { .. }
+        | Event::HandingOver { .. }
+        | Event::HandedOver { .. }
+        | Event::HandOverGivenUp { .. }
         | Event::Healed { .. } => tracing::info!(target: "synod", %replica, ?event),
         Event::Ignored { .. } => tracing::debug!(target: "synod", %replica, ?event),
     }

@@ -18,6 +18,7 @@ pub(super) fn check(message: &Message) -> Result<(), &'static str> {
         Message::Heartbeat(m) => check_runs(&m.announcement.runs, None),
         Message::ForwardAnswer(m) => check_runs(&m.announcement.runs, None),
         Message::ReadIndexAnswer(m) => check_runs(&m.announcement.runs, None),
+        Message::HandOver(m) => check_runs(&m.announcement.runs, None),
         Message::Accepted(m) if m.slots.is_empty() => Err("an Accepted of no slots"),
         Message::Accepted(m) if m.slots.len() > ALPHA => Err("an Accepted of too many slots"),
         Message::CatchUp(m) if m.slots.end < m.slots.start => {
@@ -99,6 +100,9 @@ fn slots_of(message: &Message) -> [Slot; 3] {
         Message::ForwardAnswer(m) => [m.next, m.announcement.chosen, last(&m.announcement.runs)],
         Message::ReadIndex(m) => [m.chosen; 3],
         Message::ReadIndexAnswer(m) => [m.index, m.announcement.chosen, last(&m.announcement.runs)],
+        Message::HandOver(m) => {
+            [m.announcement.chosen, last(&m.announcement.runs), m.announcement.chosen]
+        }
     }
 }
 

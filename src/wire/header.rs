@@ -14,8 +14,8 @@ use crate::entry::{Batch, Entry};
 use crate::membership::{Incarnation, ReplicaId};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
-    Promise, ReadIndex, ReadIndexAnswer, Refused,
+    Fetched, Forming, Forward, ForwardAnswer, HandOver, Heartbeat, HeartbeatAnswer, Message, Nack,
+    Prepare, Promise, ReadIndex, ReadIndexAnswer, Refused,
 };
 use crate::slot::{Slot, Slots};
 
@@ -106,6 +106,12 @@ pub(super) enum Header<'a> {
         chosen: Slot,
         runs: Runs<'a>,
     },
+    HandOver {
+        ballot: Ballot,
+        sequence: u64,
+        chosen: Slot,
+        runs: Runs<'a>,
+    },
 }
 
 impl<'a> Header<'a> {
@@ -165,6 +171,11 @@ impl<'a> Header<'a> {
                 let ReadIndexAnswer { incarnation, reads, index, ref announcement } = *m;
                 let (chosen, runs) = (announcement.chosen, Runs::of(&announcement.runs));
                 Self::ReadIndexAnswer { incarnation, reads, index, chosen, runs }
+            }
+            Message::HandOver(m) => {
+                let HandOver { ballot, sequence, ref announcement } = *m;
+                let (chosen, runs) = (announcement.chosen, Runs::of(&announcement.runs));
+                Self::HandOver { ballot, sequence, chosen, runs }
             }
         }
     }
@@ -285,6 +296,9 @@ impl<'a> Header<'a> {
                 let announcement = told(chosen, runs);
                 ReadIndexAnswer { incarnation, reads, index, announcement }.into()
             }
+            Self::HandOver { ballot, sequence, chosen, runs } => {
+                HandOver { ballot, sequence, announcement: told(chosen, runs) }.into()
+            }
         }))
     }
 }
@@ -315,7 +329,8 @@ pub(super) fn payload(message: &Message) -> &[u8] {
         | Message::Refused(_)
         | Message::ForwardAnswer(_)
         | Message::ReadIndex(_)
-        | Message::ReadIndexAnswer(_) => &[],
+        | Message::ReadIndexAnswer(_)
+        | Message::HandOver(_) => &[],
     }
 }
 

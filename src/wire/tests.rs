@@ -12,8 +12,8 @@ use crate::entry::{Batch, BatchBuilder, CommandId, Entry};
 use crate::membership::{MEMBERS_MAX, Member, Membership};
 use crate::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Nack, Prepare, Promise,
-    ReadIndex, ReadIndexAnswer, Refused, Standing,
+    Fetched, Forming, Forward, ForwardAnswer, HandOver, Heartbeat, HeartbeatAnswer, Nack, Prepare,
+    Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use crate::quorum::{QuorumSystem, Quorums};
 use crate::slot::{ALPHA, Run, Slot, Slots};
@@ -123,7 +123,7 @@ fn forming(g: &mut Gen) -> Forming {
     Forming { members, formed: bool::arbitrary(g) }
 }
 
-const KINDS: usize = 20;
+const KINDS: usize = 21;
 
 fn message(g: &mut Gen, kind: usize) -> Message {
     let (ballot_a, ballot_b, slot_a, chosen) = (ballot(g), ballot(g), slot(g), slot(g));
@@ -154,6 +154,7 @@ fn message(g: &mut Gen, kind: usize) -> Message {
             end: slot_a,
             start: Standing { promised: ballot_b, end: slot(g) },
             chosen,
+            priority: u8::arbitrary(g),
         }),
         8 => Message::Canvass(Canvass { sequence, chosen }),
         9 => Message::CanvassAnswer(CanvassAnswer {
@@ -202,6 +203,7 @@ fn service(g: &mut Gen, kind: usize) -> Message {
             ForwardAnswer { ballot, incarnation, taken, next, announcement }.into()
         }
         18 => ReadIndex { ballot, reads: number, chosen }.into(),
+        19 => HandOver { ballot, sequence: number, announcement: announcement(g) }.into(),
         _ => {
             let (reads, index, announcement) = (number, slot_a, announcement(g));
             ReadIndexAnswer { incarnation, reads, index, announcement }.into()

@@ -143,7 +143,10 @@ impl Witness {
             self.leader = Some((*ballot, now));
             let (start, end) = (self.start, self.acceptor.end());
             let (ballot, sequence) = (*ballot, *sequence);
-            self.out.send_one(from, HeartbeatAnswer { ballot, sequence, end, start, chosen });
+            self.out.send_one(
+                from,
+                HeartbeatAnswer { ballot, sequence, end, start, chosen, priority: 0 },
+            );
         }
     }
 

@@ -28,7 +28,7 @@ const KINDS: [(&str, &[&str], &str); 9] = [
     ("Accepted", &["Accepted"], "#1e8e3e"),
     ("Nack, Behind, Refused", &["Nack", "Behind", "Refused"], "#d62839"),
     ("Heartbeat and its answer", &["Heartbeat", "HeartbeatAnswer"], "#828d99"),
-    ("Canvass and its answer", &["Canvass", "CanvassAnswer"], "#e07b00"),
+    ("Canvass and its answer, HandOver", &["Canvass", "CanvassAnswer", "HandOver"], "#e07b00"),
     ("Fetch, CatchUp, and what they bring", &["Fetch", "Fetched", "CatchUp", "Chosen"], "#0a8a91"),
     ("Forming", &["Forming"], "#8a5a44"),
 ];

@@ -258,6 +258,17 @@ impl Host {
         });
     }
 
+    /// Asks it to hand leadership over to this replica; with 0, to whoever suits best.
+    pub(super) fn hand_over(&mut self, to: u32) {
+        let now = self.now;
+        self.input(|replica| {
+            let _ = match to {
+                0 => replica.resign(now).map(|_| ()),
+                to => replica.transfer(now, ReplicaId(to)),
+            };
+        });
+    }
+
     pub(super) fn read(&mut self, style: u8) {
         let consistency =
             if style.is_multiple_of(8) { Consistency::Local } else { Consistency::Linearizable };

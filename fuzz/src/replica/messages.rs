@@ -6,8 +6,8 @@ use synod::entry::{BatchBuilder, CommandId, Entry};
 use synod::membership::{DiskId, Incarnation, Member, Membership, ReplicaId};
 use synod::message::{
     Accept, Accepted, Announcement, Behind, Canvass, CanvassAnswer, CatchUp, Chosen, Fetch,
-    Fetched, Forming, Forward, ForwardAnswer, Heartbeat, HeartbeatAnswer, Message, Nack, Prepare,
-    Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
+    Fetched, Forming, Forward, ForwardAnswer, HandOver, Heartbeat, HeartbeatAnswer, Message, Nack,
+    Prepare, Promise, ReadIndex, ReadIndexAnswer, Refused, Standing,
 };
 use synod::quorum::{QuorumSystem, Quorums};
 use synod::slot::{ALPHA, Run, Slot, Slots};
@@ -17,7 +17,7 @@ use super::super::choices::Choices;
 use super::super::frames::Name;
 
 /// How many kinds of messages there are.
-pub(super) const KINDS: u8 = 20;
+pub(super) const KINDS: u8 = 21;
 /// A long entry, in bytes: sixteen of them are more than may wait for the disk.
 const LONG: usize = 300 << 10;
 
@@ -81,7 +81,7 @@ pub(super) fn answers(sent: &Message, view: View) -> Vec<Message> {
         }
         Message::Heartbeat(Heartbeat { ballot, sequence, announcement }) => {
             let (ballot, sequence, chosen) = (*ballot, *sequence, announcement.chosen);
-            HeartbeatAnswer { ballot, sequence, end: chosen, start, chosen }.into()
+            HeartbeatAnswer { ballot, sequence, end: chosen, start, chosen, priority: 1 }.into()
         }
         Message::Canvass(Canvass { sequence, chosen }) => {
             let (sequence, promised) = (*sequence, Ballot::ZERO);
@@ -154,6 +154,7 @@ impl Speaker<'_, '_> {
                 end: self.slot(),
                 start: self.standing(),
                 chosen: self.slot(),
+                priority: self.choices.byte(),
             }
             .into(),
             8 => Canvass { sequence: self.choices.number(), chosen: self.slot() }.into(),
@@ -301,6 +302,12 @@ impl Speaker<'_, '_> {
                 let reads = self.choices.number();
                 ReadIndex { ballot: self.ballot(), reads, chosen: self.slot() }.into()
             }
+            20 => HandOver {
+                ballot: self.own_ballot(),
+                sequence: self.choices.number(),
+                announcement: self.announcement(),
+            }
+            .into(),
             _ => ReadIndexAnswer {
                 incarnation,
                 reads: self.choices.number(),

@@ -52,7 +52,10 @@ fn step(host: &mut Host, choices: &mut Choices<'_>) {
         20 => host.restart(usize::from(choices.byte())),
         21 => host.rot(choices),
         22 => lead(host),
-        23 => host.read(choices.byte()),
+        23 => match choices.byte() {
+            style @ 0..=223 => host.read(style),
+            to => host.hand_over(u32::from(to % 8)),
+        },
         _ => host.drain(),
     }
 }

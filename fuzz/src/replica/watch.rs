@@ -153,6 +153,7 @@ impl Watch {
             Message::Forward(forward) => self.note_out(&forward.batch, log),
             Message::ForwardAnswer(answer) => announces_what_is_known(&answer.announcement, log),
             Message::ReadIndexAnswer(answer) => announces_what_is_known(&answer.announcement, log),
+            Message::HandOver(asked) => announces_what_is_known(&asked.announcement, log),
             Message::Behind(_)
             | Message::ReadIndex(_)
             | Message::Canvass(_)

@@ -72,10 +72,15 @@ impl Liar {
             4 => Accepted { ballot, slots: self.slots(), chosen }.into(),
             5 => Behind { ballot, chosen }.into(),
             6 => heartbeat(ballot, self.announcement(from)).into(),
-            7 => {
-                HeartbeatAnswer { ballot, sequence, end: slot, start: Standing::default(), chosen }
-                    .into()
+            7 => HeartbeatAnswer {
+                ballot,
+                sequence,
+                end: slot,
+                start: Standing::default(),
+                chosen,
+                priority: 1,
             }
+            .into(),
             8 => Canvass { sequence, chosen }.into(),
             9 => {
                 let (yes, leader) = (self.below(4) > 0, None);

@@ -26,7 +26,7 @@ fn answer(drained: &Drained) -> HeartbeatAnswer {
     });
     let (ballot, sequence) = sent.expect("a Heartbeat");
     let (start, chosen) = (Standing::default(), Slot(0));
-    HeartbeatAnswer { ballot, sequence, end: Slot(0), start, chosen }
+    HeartbeatAnswer { ballot, sequence, end: Slot(0), start, chosen, priority: 1 }
 }
 
 #[test]

@@ -11,7 +11,10 @@ fn leads_for(alone: &mut Alone, ballot: Ballot, most: Duration) -> Option<Durati
         let chosen = Slot(0);
         for peer in [2, 3] {
             let start = Standing::default();
-            alone.hear(peer, HeartbeatAnswer { ballot, sequence: 0, end: chosen, start, chosen });
+            alone.hear(
+                peer,
+                HeartbeatAnswer { ballot, sequence: 0, end: chosen, start, chosen, priority: 1 },
+            );
         }
         if alone.replica.status().leader != Some(ballot) {
             return Some(alone.now.since(began));

@@ -19,6 +19,7 @@ fn led() -> Driver {
     let settings = Settings {
         replicas: 3,
         config: Config::new([]),
+        priorities: std::vec![],
         formed: true,
         slow_machines: false,
         disk: DiskKind::Journal,

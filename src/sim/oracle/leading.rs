@@ -1,13 +1,30 @@
 //! Who leads, and who follows whom: by right, and no longer than that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 
 use crate::ballot::Ballot;
-use crate::membership::VoteSet;
+use crate::membership::{Peer, ReplicaId, VoteSet};
+use crate::message::{HandOver, Message};
 use crate::replica::{Role, Status};
 
-use super::{Broken, Oracle, broken, index_of};
+use super::{Broken, Image, Oracle, broken, index_of};
+
+impl Image {
+    /// What the replica tells of its log.
+    pub(super) fn note_told(&mut self, message: &Message) {
+        let (ballot, accepted, chosen) = &mut self.told;
+        *chosen = message.chosen().unwrap_or_default().max(*chosen);
+        if let Message::Accepted(told) = message {
+            if told.ballot > *ballot {
+                (*ballot, *accepted) = (told.ballot, BTreeSet::new());
+            }
+            if told.ballot == *ballot {
+                accepted.extend(told.slots.iter());
+            }
+        }
+    }
+}
 
 impl Oracle {
     /// LEAD: a replica leads, or tries to, at the very ballot that it has promised: a higher
@@ -56,6 +73,33 @@ impl Oracle {
         let heard = self.promises.get(&ballot).into_iter().flat_map(BTreeMap::keys);
         let votes = heard.copied().fold(VoteSet::EMPTY, VoteSet::with).without(at);
         if self.images[at].promised >= ballot { votes.with(at) } else { votes }
+    }
+
+    /// HANDOVER: only a leader asks another one to lead, and only one that has told that it
+    /// accepted all that was proposed at that ballot, or knows it to be chosen.
+    pub(super) fn hand_over_is_due(
+        &mut self,
+        from: Peer,
+        to: ReplicaId,
+        asked: &HandOver,
+    ) -> Result<(), Broken> {
+        let (at, target) = (index_of(from.replica), index_of(to));
+        self.i2_ballot_has_one_owner(from, asked.ballot)?;
+        self.lead_has_its_quorum(at, asked.ballot)?;
+        self.tag_announcement_is_true(at, &asked.announcement)?;
+        let (told_at, accepted, chosen) = &self.images[target].told;
+        let mut above = self.proposals.range((*chosen, Ballot::ZERO)..);
+        let lacking = above.find(|((slot, ballot), _)| {
+            let has = *told_at == asked.ballot && accepted.contains(slot);
+            *ballot == asked.ballot && !has
+        });
+        match lacking {
+            Some(((slot, _), _)) => broken(
+                "HANDOVER",
+                format!("{} hands {} over to {to}, which lacks {slot}", at + 1, asked.ballot),
+            ),
+            None => Ok(()),
+        }
     }
 
     /// LEAD: only a leader has slots open, or holds what others have forwarded. Whoever gives up

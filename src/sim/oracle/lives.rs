@@ -161,7 +161,8 @@ impl Oracle {
             | Message::Forward(_)
             | Message::ForwardAnswer(_)
             | Message::ReadIndex(_)
-            | Message::ReadIndexAnswer(_) => {}
+            | Message::ReadIndexAnswer(_)
+            | Message::HandOver(_) => {}
         }
         let speaks = matches!(
             message,

@@ -82,6 +82,8 @@ struct Image {
     written: BTreeMap<Slot, BTreeSet<Ballot>>,
     /// The highest ballot that it told a Promise of, in all its lives.
     promise_sent: Ballot,
+    /// What it told that it accepted at the highest such ballot, and its highest chosen mark.
+    told: (Ballot, BTreeSet<Slot>, Slot),
     /// The chosen mark that is durable on its disk.
     marked: Slot,
     /// The chosen mark that it appended last.

@@ -38,6 +38,7 @@ impl Oracle {
         }
         self.life_is_true(from, to, message)?;
         self.true_mark(message.name(), at, message.chosen().unwrap_or_default())?;
+        self.images[at].note_told(message);
         match message {
             Message::Prepare(prepare) => {
                 self.i2_ballot_has_one_owner(from, prepare.ballot)?;
@@ -65,6 +66,7 @@ impl Oracle {
                 self.lead_has_its_quorum(at, heartbeat.ballot)?;
                 self.tag_announcement_is_true(at, &heartbeat.announcement)
             }
+            Message::HandOver(hand_over) => self.hand_over_is_due(from, to, hand_over),
             Message::Nack(nack) => self.nack_is_true(at, nack.ballot, nack.promised),
             Message::Fetched(fetched) => match &fetched.proposal {
                 Some((ballot, entry)) => self.fetched_is_true(at, fetched.slot, *ballot, entry),
@@ -125,7 +127,11 @@ impl Oracle {
     }
 
     /// I2: a ballot is used by the replica that it names, in one of its lives.
-    fn i2_ballot_has_one_owner(&mut self, from: Peer, ballot: Ballot) -> Result<(), Broken> {
+    pub(super) fn i2_ballot_has_one_owner(
+        &mut self,
+        from: Peer,
+        ballot: Ballot,
+    ) -> Result<(), Broken> {
         let owner = *self.owners.entry(ballot).or_insert(from.incarnation);
         if ballot.replica != from.replica || owner != from.incarnation {
             return broken(
@@ -227,7 +233,7 @@ impl Oracle {
 
     /// F2: an announcement names slots that are really chosen, each with a ballot in which the
     /// chosen entry was proposed.
-    fn tag_announcement_is_true(
+    pub(super) fn tag_announcement_is_true(
         &mut self,
         at: usize,
         announcement: &Announcement,

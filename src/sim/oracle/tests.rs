@@ -408,8 +408,7 @@ fn form_one_round_a_replaced_list_a_vote_or_a_word_before_its_time() {
     breaks("FORM", send(&mut oracle, 2, Prepare { ballot: ballot(1, 2), first: S0 }.into()));
     let forgetful = Recovered { formed: false, ..recovered(ballot(0, 0), S0, Vec::new()) };
     breaks("FORM", oracle.on_recovered(2, &forgetful));
-    let mut other = recovered(ballot(0, 0), S0, Vec::new());
-    other.members = None;
+    let other = Recovered { members: None, ..recovered(ballot(0, 0), S0, Vec::new()) };
     breaks("FORM", oracle.on_recovered(1, &other));
 }
 
@@ -433,6 +432,7 @@ fn stand_a_start_or_a_refusal_tells_what_was_not() {
         end: S0,
         start: Standing { promised: ballot(round, 1), end: S0 },
         chosen: S0,
+        priority: 1,
     };
     history.send(2, answer(1)).unwrap();
     breaks("STAND", history.send(2, answer(0)));

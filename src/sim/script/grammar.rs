@@ -123,6 +123,11 @@ pub(super) enum Command {
     Read {
         at: usize,
     },
+    /// Without a target: to whoever suits best.
+    Transfer {
+        at: usize,
+        to: Option<usize>,
+    },
     Mail {
         which: Which,
         lot: Lot,
@@ -228,6 +233,7 @@ impl Command {
             Self::Mail { which, .. } | Self::Expect(Expectation::Way { which, .. }) => {
                 which.replicas()
             }
+            Self::Transfer { at, to } => to.iter().chain([at]).copied().collect(),
             Self::Settle { among, .. } => among.clone(),
             Self::Elect { at, without, .. } => without.iter().chain([at]).copied().collect(),
             Self::Cut(links) | Self::Mend(Some(links)) => links.replicas(),
@@ -328,6 +334,11 @@ fn command(words: &mut Words<'_>) -> Result<Command, String> {
             without: words.pair("without")?.map_or(Ok(Vec::new()), words::replicas)?,
             holding: words.pair("holding")?.map_or(Ok(Vec::new()), words::kinds)?,
         },
+        "transfer" => match words.links()? {
+            Links::OneWay { from, to } => Command::Transfer { at: from, to: Some(to) },
+            _ => return Err(String::from("a transfer is like 1->2")),
+        },
+        "resign" => Command::Transfer { at: words.replica()?, to: None },
         "tick" => Command::Tick { at: words.replica()?, micros: words.time()? },
         "pass" => Command::Pass { micros: words.time()? },
         "clock" => Command::Clock { at: words.replica()?, micros: words.time()? },
@@ -376,6 +387,7 @@ fn scene(words: &mut Words<'_>) -> Result<Scene, String> {
     let mut settings = Settings {
         replicas: replicas as usize,
         config: Config::new([]),
+        priorities: Vec::new(),
         formed: true,
         slow_machines: false,
         disk: DiskKind::Journal,
@@ -389,6 +401,7 @@ fn scene(words: &mut Words<'_>) -> Result<Scene, String> {
             ("formed", "no") => settings.formed = false,
             ("disk", "wal") => settings.disk = DiskKind::Wal,
             ("machines", "slow") => settings.slow_machines = true,
+            ("priorities", list) => settings.priorities = words::priorities(list)?,
             ("seed", seed) => settings.seed = words::number(seed)?,
             ("frames", bytes) => {
                 let bytes = words::number(bytes)? as usize;

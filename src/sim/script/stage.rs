@@ -123,6 +123,13 @@ impl Stage {
                     self.lines.push(format!("{} takes no read", at + 1));
                 }
             }
+            Command::Transfer { at, to } => {
+                let asked = match to {
+                    Some(to) => cluster.transfer(*at, *to)?.err(),
+                    None => cluster.resign(*at)?.err(),
+                };
+                self.lines.extend(asked.map(|error| format!("{} refuses: {error}", at + 1)));
+            }
             Command::Mail { which, lot } => self.mail(which, lot)?,
             Command::Way => {
                 let lines = self.described(&self.pool);

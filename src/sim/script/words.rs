@@ -10,7 +10,7 @@ use crate::membership::ReplicaId;
 use super::grammar::{Links, Slots, Which};
 
 /// The names of what can be under way.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 23] = [
     "Prepare",
     "Promise",
     "Nack",
@@ -31,6 +31,7 @@ const KINDS: [&str; 22] = [
     "ForwardAnswer",
     "ReadIndex",
     "ReadIndexAnswer",
+    "HandOver",
     "Fragment",
     "Acknowledgement",
 ];
@@ -203,6 +204,12 @@ fn replica(word: &str) -> Result<usize, String> {
 /// Several replicas, as `1,3`.
 pub(super) fn replicas(word: &str) -> Result<Vec<usize>, String> {
     word.split(',').map(replica).collect()
+}
+
+/// Priorities, as `2,1,1`.
+pub(super) fn priorities(word: &str) -> Result<Vec<u8>, String> {
+    let priority = |word: &str| word.parse().map_err(|_| format!("`{word}` is no priority"));
+    word.split(',').map(priority).collect()
 }
 
 /// Kinds of messages, as `accept,nack`.

@@ -14,7 +14,7 @@ fn senseless_parts_are_refused_by_name() {
     fn link(parts: &mut Parts) -> &mut LinkFaults {
         &mut parts.weather.links.usual
     }
-    let cases: [(&str, Change); 31] = [
+    let cases: [(&str, Change); 33] = [
         ("replicas", |parts| parts.settings.replicas = 0),
         ("replicas", |parts| parts.settings.replicas = 10),
         ("frame_bytes_max", |parts| parts.settings.frame_bytes_max = Some(391)),
@@ -40,6 +40,8 @@ fn senseless_parts_are_refused_by_name() {
         ("stranger_every_micros", |parts| parts.weather.stranger_every_micros = Some(0)),
         ("jump_every_micros", |parts| parts.weather.jump_every_micros = Some(0)),
         ("freeze_micros", |parts| parts.weather.freeze_every_micros = Some(1)),
+        ("transfer_every_micros", |parts| parts.weather.transfer_every_micros = Some(0)),
+        ("leave_every_micros", |parts| parts.weather.leave_every_micros = Some(0)),
         ("propose_every_micros", |parts| parts.weather.propose_every_micros = Some(0)),
         ("sync_micros", |parts| parts.weather.sync_micros = (0, u64::MAX)),
         ("clients", |parts| parts.clients.count = 0),

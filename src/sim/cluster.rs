@@ -94,8 +94,7 @@ impl Cluster {
         let quorums = Quorums::new(&settings.config.quorums, &ids).expect("settings were checked");
         let mut oracle = Oracle::new(quorums);
         if settings.formed {
-            let members = Membership::with_quorums(members.clone(), quorums);
-            let members = members.expect("each is named once");
+            let members = Membership::with_quorums(members.clone(), quorums).expect("so many");
             let records = [Record::Members { members: members.clone() }, Record::Formed];
             disks.iter_mut().for_each(|disk| disk.install(&records));
             (0..n).for_each(|at| oracle.on_installed(at, &members));

@@ -273,9 +273,6 @@ impl Membership {
         quorums: Quorums,
     ) -> Result<Self, MembershipError> {
         members.sort_unstable();
-        if members.is_empty() || members.len() > MEMBERS_MAX {
-            return Err(MembershipError::Size { members: members.len() });
-        }
         if let Some(pair) = members.windows(2).find(|pair| pair[0].replica == pair[1].replica) {
             return Err(MembershipError::Twice { replica: pair[0].replica });
         }

@@ -233,14 +233,8 @@ impl Quorums {
         };
         let members = &members;
         let named = |set: VoteSet| (0..n).filter(move |i| set.contains(*i)).map(|i| members[i]);
-        Self::check(n, prepare, accept).map_err(|wrong| match wrong {
-            Wrong::Missed { prepare, accept } => QuorumError::Missed {
-                prepare: named(prepare).collect(),
-                accept: named(accept).collect(),
-            },
-            Wrong::Never { kind } => QuorumError::Never { kind },
-            Wrong::Shrinking => QuorumError::Shrinking,
-        })
+        let checked = Self::check(n, prepare, accept);
+        checked.map_err(|wrong| wrong.named(|set| named(set).collect()))
     }
 
     /// The quorums that a disk or a peer tells.
@@ -256,13 +250,8 @@ impl Quorums {
             return Err(QuorumError::Size { members });
         }
         // Whoever they are: this is no mistake of a person.
-        let missed =
-            QuorumError::Missed { prepare: Replicas::default(), accept: Replicas::default() };
-        Self::check(members, prepare, accept).map_err(|wrong| match wrong {
-            Wrong::Missed { .. } => missed,
-            Wrong::Never { kind } => QuorumError::Never { kind },
-            Wrong::Shrinking => QuorumError::Shrinking,
-        })
+        let checked = Self::check(members, prepare, accept);
+        checked.map_err(|wrong| wrong.named(|_| Replicas::default()))
     }
 
     /// The only way to build one.
@@ -369,6 +358,18 @@ enum Wrong {
     Never { kind: &'static str },
     Missed { prepare: VoteSet, accept: VoteSet },
     Shrinking,
+}
+
+impl Wrong {
+    fn named(self, named: impl Fn(VoteSet) -> Replicas) -> QuorumError {
+        match self {
+            Self::Missed { prepare, accept } => {
+                QuorumError::Missed { prepare: named(prepare), accept: named(accept) }
+            }
+            Self::Never { kind } => QuorumError::Never { kind },
+            Self::Shrinking => QuorumError::Shrinking,
+        }
+    }
 }
 
 /// A quorum within this one of which no member can be left out.

@@ -222,6 +222,20 @@ fn every_prepare_quorum_meets_every_accept_quorum_up_to_nine_members() {
 }
 
 #[test]
+fn quorums_of_another_number_of_members_make_no_membership() {
+    let quorums = *membership(3).quorums();
+    for members in [2, 4] {
+        let members = membership(members).members().to_vec();
+        let refused = Membership::with_quorums(members, quorums);
+        assert!(matches!(refused, Err(MembershipError::Quorums(_))), "{refused:?}");
+    }
+    assert_eq!(
+        Membership::with_quorums(membership(3).members().to_vec(), quorums),
+        Ok(membership(3))
+    );
+}
+
+#[test]
 fn a_tally_is_lost_exactly_when_the_rest_cannot_win() {
     for members in 1..=MEMBERS_MAX {
         let (cluster, all) = (membership(members), (1u32 << members) - 1);

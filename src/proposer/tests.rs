@@ -132,7 +132,7 @@ fn it_leads_when_a_prepare_quorum_has_told_everything() {
     assert!(!bench.hear(2, &Promise { ballot: ballot(4, 1), ..promise(0, &[]) }));
     let first = Promise { slots: slots(0, 3), last: false, ..promise(0, &[]) };
     assert!(!bench.hear(2, &first));
-    assert_eq!(bench.proposer.leading(), None);
+    assert_eq!((bench.proposer.leading(), bench.proposer.end()), (None, Slot(0)));
     assert!(bench.hear(2, &Promise { slots: slots(3, 3), ..promise(0, &[]) }));
     assert_eq!(bench.proposer.leading(), Some(mine()));
 }

@@ -56,6 +56,20 @@ fn a_replica_whose_rounds_are_used_up_stops_instead_of_beginning_again() {
 }
 
 #[test]
+fn a_replica_that_stops_gives_back_what_nobody_was_offered() {
+    // It waits for a leader to forward it to. Nobody will, so it is certainly never applied.
+    let mut alone = Alone::start(recovered(1));
+    alone.propose(b"waits");
+    let before = Standing::default();
+    let drained = alone.hear(2, Refused { incarnation: Incarnation(5), before });
+    let fates = fates(&drained);
+    let given_back = |output: &Output| {
+        matches!(output, Output::Fate { fate: Fate::NotLeader { leader: None }, .. })
+    };
+    assert!(fates.len() == 1 && fates.iter().all(given_back), "{fates:?}");
+}
+
+#[test]
 fn settings_that_name_other_members_than_the_log_are_refused() {
     for names in [&[1, 2][..], &[1, 2, 4]] {
         let config = Config::new(names.iter().map(|name| id(*name)));

@@ -267,3 +267,24 @@ fn a_follower_of_higher_priority_is_handed_the_lead_after_a_while() {
     let timeout = alone.replica.config.election_timeout;
     assert!(waited >= timeout * 4 && waited < timeout * 5, "{waited:?}");
 }
+
+#[test]
+fn a_stopped_replica_hands_nothing_over() {
+    let mut alone = Alone::start(recovered(1));
+    alone.lead();
+    alone.hear(2, Refused { incarnation: Incarnation(5), before: Standing::default() });
+    assert_eq!(alone.transfer(2).0, Err(TransferError::Halted));
+    assert_eq!(alone.replica.resign(alone.now), Err(TransferError::Halted));
+}
+
+#[test]
+fn somebody_else_may_come_first() {
+    // 2 is asked to lead, and 3 does: the lead is handed over all the same.
+    let mut alone = Alone::start(recovered(1));
+    let ballot = alone.lead();
+    alone.ask_two();
+    let leader = Ballot { round: ballot.round + 1, replica: id(3) };
+    let drained = alone.hear(3, heartbeat(leader, Announcement::default()));
+    assert!(drained.events.contains(&Event::HandedOver { leader }), "{:?}", drained.events);
+    assert_eq!(alone.replica.handing_over_to(), None);
+}

@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+use synod::quorum::QuorumSystem;
 use synod::sim::{
     DiskFaults, Mode, Report, Senseless, Shape, Swarm, Violation, simulate, simulate_fault_free,
 };
@@ -33,6 +34,7 @@ fn chaos(seed: u64) -> Result<Outcome, Senseless> {
 fn broken_links(seed: u64) -> Result<Outcome, Senseless> {
     let swarm = Swarm::from_seed(seed).with(|parts| {
         parts.settings.replicas = if seed % 4 == 3 { 3 } else { 5 };
+        parts.settings.config.quorums = QuorumSystem::Majority;
         parts.weather.links.single.clear();
         parts.chaos_micros = 500_000;
         // A slot or a directory that is lost uses up a failure that these shapes need.

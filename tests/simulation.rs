@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use synod::quorum::QuorumSystem;
 use synod::sim::{
     DiskFaults, Faults, Marks, Mode, Report, Shape, Swarm, Violation, simulate, simulate_fault_free,
 };
@@ -143,6 +144,7 @@ fn progress_while_links_stay_broken() {
             let odd = seed as usize + nth;
             let swarm = Swarm::from_seed(seed).with(|parts| {
                 parts.settings.replicas = if nth as u64 % 4 == seed % 4 { 3 } else { 5 };
+                parts.settings.config.quorums = QuorumSystem::Majority;
                 parts.weather.links.single.clear();
                 parts.chaos_micros = 500_000;
                 // A slot that one disk has lost uses up a failure that these shapes need.

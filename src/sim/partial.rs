@@ -13,6 +13,10 @@ use super::weather::Weather;
 const SETTLE_TIMEOUTS: u64 = 20;
 /// How many election timeouts it is then watched.
 const WATCH_TIMEOUTS: u64 = 40;
+/// Within how many election timeouts something is chosen while it is watched.
+const PROGRESS_TIMEOUTS: u64 = 4;
+/// How many election timeouts longer that takes where only a replica of priority 0 can lead.
+const LAST_TIMEOUTS: u64 = 4;
 /// How many elections may be won while it is watched.
 const ELECTIONS_MAX: u64 = 2;
 /// How often a command is proposed meanwhile, somewhere.
@@ -172,8 +176,11 @@ impl Driver {
     pub(super) fn live_in_part(&mut self, watched: u64, what: &str) -> Result<(), Broken> {
         self.run_and_probe(SETTLE_TIMEOUTS)?;
         let (mut slots, led) = (self.cluster.oracle.slots_chosen(), self.cluster.leading);
-        for _ in 0..watched / 4 {
-            self.run_and_probe(4)?;
+        // Only a replica of priority 0 may be left, and that waits longer for the others.
+        let last = self.cluster.hosts.iter().any(|host| host.config.priority == 0);
+        let within = if last { PROGRESS_TIMEOUTS + LAST_TIMEOUTS } else { PROGRESS_TIMEOUTS };
+        for _ in 0..watched / within {
+            self.run_and_probe(within)?;
             let now = self.cluster.oracle.slots_chosen();
             if now == slots {
                 let summary = self.cluster.summary();

@@ -43,7 +43,8 @@ impl Cuts {
         self.cut[from * self.replicas + to] = false;
     }
 
-    fn cut_if(&mut self, wanted: impl Fn(usize, usize) -> bool) {
+    /// Cuts every direction that is wanted, by its two places.
+    pub(crate) fn cut_if(&mut self, wanted: impl Fn(usize, usize) -> bool) {
         for from in 0..self.replicas {
             for to in 0..self.replicas {
                 if from != to && wanted(from, to) {
@@ -100,6 +101,32 @@ impl Cuts {
     /// The links that are cut by turns change.
     pub(crate) fn flap(&mut self) {
         self.works = !self.works;
+    }
+
+    /// Whether both directions between two places work just now.
+    fn is_whole(&self, one: usize, other: usize) -> bool {
+        !self.is_cut(one, other) && !self.is_cut(other, one)
+    }
+
+    /// Whether some place reaches a majority in both directions, itself counted.
+    pub(crate) fn leave_a_majority(&self) -> bool {
+        let reached = |one| (0..self.replicas).filter(|at| self.is_whole(one, *at)).count();
+        (0..self.replicas).any(|one| 2 * reached(one) > self.replicas)
+    }
+
+    /// The places that reach `one` in both directions, over others or not, itself included.
+    pub(crate) fn in_touch_with(&self, one: usize) -> Vec<usize> {
+        let mut found = std::vec![one];
+        let mut looked = 0;
+        while let Some(from) = found.get(looked).copied() {
+            looked += 1;
+            for at in 0..self.replicas {
+                if self.is_whole(from, at) && !found.contains(&at) {
+                    found.push(at);
+                }
+            }
+        }
+        found
     }
 
     /// Mends every link.

@@ -14,6 +14,8 @@ mod draw;
 mod failure;
 #[path = "../examples/simulate/options.rs"]
 mod options;
+#[path = "../examples/simulate/partial.rs"]
+mod partial;
 #[path = "../examples/simulate/profile.rs"]
 mod profile;
 #[path = "../examples/simulate/progress.rs"]
@@ -36,7 +38,9 @@ use std::fs;
 use profile::Judge;
 use seeds::Plan;
 use synod::replica::Role;
-use synod::sim::{Happened, Occurrence, Recording, Swarm, Violation, record, simulate};
+use synod::sim::{
+    Course, Fracture, Happened, Occurrence, Recording, Swarm, Violation, record, simulate,
+};
 use synod::time::Instant;
 use xml::Element;
 
@@ -56,7 +60,28 @@ const PLANTED: Judge = Judge {
         }
         recording
     },
+    // Seed 3 chooses too late with five replicas, seed 4 changes its leader too often, and a ring
+    // does not rest for so long as a minute.
+    measure: |trial| match trial.seed {
+        3 if trial.replicas == 5 => Ok(course(500_000, 0)),
+        4 => Ok(course(480_000, 3)),
+        seed => Ok(course(100_000 + 10_000 * seed, 1)),
+    },
+    rest: |trial, seconds| match (trial.fracture, seconds) {
+        (Some(Fracture::Ring), 60) => Err(second_election(Instant::ZERO)),
+        _ => Ok(()),
+    },
 };
+
+fn course(first_choice_micros: u64, elections_after: u64) -> Course {
+    Course {
+        timeout_micros: 120_000,
+        first_choice_micros: Some(first_choice_micros),
+        pause_micros: 12_000,
+        elections_before: 1,
+        elections_after,
+    }
+}
 
 fn second_election(time: Instant) -> Violation {
     let (text, trace) = (String::from("planted: <two> leaders & \"more\""), vec!["line".into()]);
@@ -323,4 +348,43 @@ fn a_mark_that_never_came_up_fails_a_run_that_wants_all() {
     let (code, out) = simulates(&[&few[..], &["--every-mark"]].concat(), &Judge::REAL);
     assert_eq!(code, 1, "{out}");
     assert!(last_line(&out).starts_with("FAILED: some marks never came up in 2 seeds"), "{out}");
+}
+
+#[test]
+fn elections_while_links_stay_broken_become_a_table() {
+    let (code, told) = simulates(&["--partial", "2", "--jobs", "3"], &PLANTED);
+    assert_eq!(code, 0, "{told}");
+    let row = |name: &str| told.lines().find(|line| line.starts_with(&format!("| {name} ")));
+    let cells = |name| -> Vec<&str> {
+        let row = row(name).unwrap_or_else(|| panic!("no {name} in\n{told}"));
+        row.split('|').map(str::trim).collect()
+    };
+    for fracture in Fracture::ALL {
+        assert_eq!(cells(fracture.name()).len(), 11, "{told}");
+    }
+    // Seeds 1 and 2 take 110 and 120 ms.
+    assert_eq!(cells("deaf")[2], "100 %: 1.00 / 1.00, 1", "{told}");
+    assert_eq!(
+        cells("chained")[3..10],
+        ["100 %: 1.00 / 1.00, 1", "-", "yes", "no", "no*", "no", "no"]
+    );
+    assert!(
+        told.lines().last().unwrap().starts_with("clean: 410 runs, 2 for each place"),
+        "{told}"
+    );
+
+    let misses = ["--partial", "3", "--first-seed", "2", "--idle-minutes", "1"];
+    let (code, told) = simulates(&misses, &PLANTED);
+    assert_eq!(code, 1, "{told}");
+    let count = |text: &str| told.lines().filter(|line| line.contains(text)).count();
+    // Seed 3 with 5 replicas, 4 with all, and the rings of 3 and 5.
+    let misses = (count("more than 480000"), count("3 elections after"), count("NOFLAP"));
+    assert_eq!(misses, (73, 205, 8), "{told}");
+    assert!(told.lines().last().unwrap().starts_with("FAILED: 286 of these"), "{told}");
+
+    for wrong in
+        [vec!["--partial", "0"], vec!["--partial", "--seed", "1"], vec!["--idle-minutes", "1"]]
+    {
+        assert_eq!(simulates(&wrong, &PLANTED).0, 2, "{wrong:?}");
+    }
 }

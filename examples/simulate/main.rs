@@ -13,6 +13,7 @@
 //! - `failure.rs`: a failing seed is made small, and told with the command that repeats it.
 //! - `single.rs`: one seed, with its trace and its picture.
 //! - `script.rs`: a play, with what its commands cause.
+//! - `partial.rs`: elections while links stay broken, as a table.
 //! - `draw/`: the picture: `window.rs` says which part of the run, `scene.rs` what there is in it,
 //!   `axis.rs` and `labels.rs` where it stands and what is written beside it, `picture.rs` puts it
 //!   together.
@@ -24,6 +25,7 @@ mod command_line;
 mod draw;
 mod failure;
 mod options;
+mod partial;
 mod profile;
 mod progress;
 mod run;

@@ -47,6 +47,20 @@ pub(crate) struct Options {
                                 "profile", "shrink_tries", "replicas", "without", "chaos_ms",
                                 "commands", "odds", "luck", "trace", "draw"])]
     pub(crate) script: Option<PathBuf>,
+    /// Try elections instead: links break in every way in which somebody still reaches a majority,
+    /// in clusters of 3, 5 and 7, with the leader at every place, and with so many seeds for each.
+    /// Prints how soon and how steadily they go on choosing, as a table; fails if that is too late,
+    /// or too unsteady. Takes about two minutes.
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "20",
+          conflicts_with_all = ["script", "seed", "seeds", "keep_going", "every_mark", "profile",
+                                "shrink_tries", "replicas", "without", "chaos_ms", "commands",
+                                "odds", "luck", "trace", "draw"])]
+    pub(crate) partial: Option<std::num::NonZeroU64>,
+    /// For how many simulated minutes each cluster with broken links is at rest, without an
+    /// election. One with whole links always is for ten hours.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "partial",
+          value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub(crate) idle_minutes: u64,
     /// What a seed stands for: some of all kinds of faults, or those of one kind; a name that is
     /// none lists them all.
     #[arg(long, value_name = "NAME", default_value = profile::USUAL, value_parser = profile_named)]

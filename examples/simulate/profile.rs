@@ -1,8 +1,8 @@
 //! The runs that there are. All that ties this program to the simulator.
 
 use synod::sim::{
-    Recording, Reduction, Report, Senseless, Swarm, Violation, record, record_fault_free, simulate,
-    simulate_fault_free,
+    Course, Recording, Reduction, Report, Senseless, Swarm, Trial, Violation, record,
+    record_fault_free, simulate, simulate_fault_free,
 };
 
 /// What a seed stands for: one of [`Swarm::PROFILES`].
@@ -27,6 +27,10 @@ pub(crate) struct Judge {
     pub(crate) run: fn(Profile, &Swarm) -> Result<Report, Violation>,
     /// The same, with everything that happened.
     pub(crate) record: fn(Profile, &Swarm) -> Recording,
+    /// Measures an election while links break.
+    pub(crate) measure: fn(&Trial) -> Result<Course, Violation>,
+    /// Lets so many seconds of rest pass after that.
+    pub(crate) rest: fn(&Trial, u64) -> Result<(), Violation>,
 }
 
 impl Judge {
@@ -40,5 +44,7 @@ impl Judge {
             CALM => record_fault_free(swarm),
             _ => record(swarm),
         },
+        measure: Trial::run,
+        rest: Trial::rest,
     };
 }

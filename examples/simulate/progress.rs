@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::clock;
-use crate::seeds::Totals;
 
 /// How often a line is told where there is no bar.
 const EVERY: Duration = Duration::from_secs(10);
@@ -20,32 +19,32 @@ pub(crate) fn tell(line: &str) {
 /// The bar.
 pub(crate) struct Progress {
     bar: ProgressBar,
+    /// What is counted.
+    what: &'static str,
     begun: Instant,
     told: Cell<Instant>,
 }
 
 impl Progress {
-    pub(crate) fn new(seeds: u64) -> Self {
-        let bar = ProgressBar::new(seeds);
-        let style = "{pos}/{len} seeds, {per_sec}, {msg} {wide_bar} {eta}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
+    /// Nothing is done yet of so many of these.
+    pub(crate) fn new(count: u64, what: &'static str) -> Self {
+        let bar = ProgressBar::new(count);
+        let style = format!("{{pos}}/{{len}} {what}, {{per_sec}}, {{msg}} {{wide_bar}} {{eta}}");
+        if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
         let now = clock::now();
-        Self { bar, begun: now, told: Cell::new(now) }
+        Self { bar, what, begun: now, told: Cell::new(now) }
     }
 
-    /// Shows how far it is.
-    pub(crate) fn advance(&self, totals: &Totals) {
-        let (hit, of) = totals.marks_hit();
-        let (speed, faults) = (totals.speed(), totals.faults_injected());
-        let message = format!("{speed:.0} simulated s/CPU s, {faults} faults, marks {hit}/{of}");
-        self.bar.set_position(totals.seeds);
+    /// Shows how many are done, and what else there is to say.
+    pub(crate) fn advance(&self, done: u64, message: String) {
+        self.bar.set_position(done);
         if self.bar.is_hidden() && self.told.get().elapsed() >= EVERY {
             self.told.set(clock::now());
-            let rate = totals.seeds as f64 / self.begun.elapsed().as_secs_f64().max(1e-6);
-            let len = self.bar.length().unwrap_or(0);
-            tell(&format!("{}/{len} seeds, {rate:.0}/s, {message}", totals.seeds));
+            let rate = done as f64 / self.begun.elapsed().as_secs_f64().max(1e-6);
+            let (len, what) = (self.bar.length().unwrap_or(0), self.what);
+            tell(&format!("{done}/{len} {what}, {rate:.0}/s, {message}"));
         }
         self.bar.set_message(message);
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::failure;
 use crate::options::{self, Options};
+use crate::partial;
 use crate::profile::{self, Judge};
 use crate::progress::{Progress, tell};
 use crate::script;
@@ -22,10 +23,11 @@ pub(crate) fn run(
         Ok(options) => options,
         Err(code) => return code,
     };
-    let clean = match (&options.script, options.seed) {
-        (Some(file), _) => script::run(file, out),
-        (None, Some(seed)) => single::run(&options, seed, judge, out),
-        (None, None) => many(&options, judge, out),
+    let clean = match (&options.script, options.partial, options.seed) {
+        (Some(file), _, _) => script::run(file, out),
+        (None, Some(seeds), _) => Ok(partial::run(&options, seeds, judge, out)),
+        (None, None, Some(seed)) => single::run(&options, seed, judge, out),
+        (None, None, None) => many(&options, judge, out),
     };
     match clean {
         Ok(true) => 0,
@@ -50,7 +52,7 @@ fn many(options: &Options, judge: &Judge, out: &mut dyn Write) -> Result<bool, S
         let swarm = profile::swarm(profile, seed, &reduction)?;
         Ok((judge.run)(profile, &swarm))
     };
-    let progress = Progress::new(plan.count);
+    let progress = Progress::new(plan.count, "seeds");
     let mut totals = Totals { every_mark: options.every_mark, ..Totals::default() };
     let mut senseless = None;
     seeds::run(&plan, &one, |outcome| {
@@ -66,7 +68,7 @@ fn many(options: &Options, judge: &Judge, out: &mut dyn Write) -> Result<bool, S
             let told = failure::tell(options, outcome.seed, violation, judge);
             progress.suspend(|| say(out, &told));
         }
-        progress.advance(&totals);
+        progress.advance(totals.seeds, totals.progress());
         options.keep_going || totals.failed.is_empty()
     });
     progress.finish();

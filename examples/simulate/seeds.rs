@@ -124,6 +124,13 @@ impl Totals {
         self.faults.fields().iter().map(|(_, count)| count).sum()
     }
 
+    /// What is shown while seeds run.
+    pub(crate) fn progress(&self) -> String {
+        let (hit, of) = self.marks_hit();
+        let (speed, faults) = (self.speed(), self.faults_injected());
+        format!("{speed:.0} simulated s/CPU s, {faults} faults, marks {hit}/{of}")
+    }
+
     /// Whether every seed was clean, and every mark came up that must.
     pub(crate) fn are_clean(&self) -> bool {
         self.failed.is_empty() && !(self.every_mark && self.never().is_some())

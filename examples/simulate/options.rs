@@ -50,8 +50,9 @@ pub(crate) struct Options {
     /// Try elections instead: links break in every way in which somebody still reaches a majority,
     /// in clusters of 3, 5 and 7, with the leader at every place, and with so many seeds for each.
     /// Prints how soon and how steadily they go on choosing, as a table; fails if that is too late,
-    /// or too unsteady. Takes about two minutes.
-    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "20",
+    /// or too unsteady. Takes about a minute on
+    /// two processors.
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "12",
           conflicts_with_all = ["script", "seed", "seeds", "keep_going", "every_mark", "profile",
                                 "shrink_tries", "replicas", "without", "chaos_ms", "commands",
                                 "odds", "luck", "trace", "draw"])]

@@ -10,6 +10,7 @@ use std::thread;
 
 use synod::sim::{Course, Fracture, Trial, Violation};
 
+use crate::failure;
 use crate::options::Options;
 use crate::profile::Judge;
 use crate::progress::Progress;
@@ -89,7 +90,7 @@ pub(crate) fn run(
                 None
             }
             Done::Measured(trial, Err(broken)) | Done::Rested(trial, Err(broken)) => {
-                Some(format!("{}: {broken}", describe(&trial)))
+                Some(format!("{}: {}", describe(&trial), failure::claim(&broken)))
             }
         };
         if let Some(complaint) = complaint {

@@ -106,8 +106,9 @@ pub(crate) fn run(
     say(
         out,
         &format!(
-            "{verdict}: {runs} runs, {seeds} for each place of the leader; {rests} clusters at rest, \
-             those with whole links for {WHOLE_REST_SECONDS} s, the others for {rest_seconds} s"
+            "{verdict}: {runs} runs, {seeds} for each place of the leader; {rests} clusters at \
+             rest, those with whole links for {WHOLE_REST_SECONDS} s, the others for \
+             {rest_seconds} s"
         ),
     );
     missed == 0
@@ -221,10 +222,10 @@ fn table(figures: &[Figures]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..rows[0].len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::from(
-        "For each size of cluster: in how many of the runs another one had to lead; then how long until\n\
-         somebody knew a new command chosen, in election timeouts: the median of those runs (of all,\n\
-         if there are none), and the worst; and the most changes of leader in the 100 timeouts after\n\
-         that. -: the links leave nobody who reaches a majority.\n\n",
+        "For each size of cluster: in how many of the runs another one had to lead; then how\n\
+         long until somebody knew a new command chosen, in election timeouts: the median of\n\
+         those runs (of all, if there are none), and the worst; and the most changes of leader\n\
+         in the 100 timeouts after that. -: the links leave nobody who reaches a majority.\n\n",
     );
     for (nth, row) in rows.iter().enumerate() {
         for (cell, width) in row.iter().zip(&widths) {

@@ -10,6 +10,14 @@ use super::random::Random;
 
 /// How links break while a replica leads. One replica is unlike the others: the *odd* one. Places
 /// are counted from it: it stands at place 0.
+///
+/// ```
+/// use synod::sim::Fracture;
+///
+/// // In a row of five those in the middle reach three, themselves counted; of seven nobody does.
+/// assert_eq!(Fracture::Chained.places(5), [0, 1, 2, 3, 4]);
+/// assert_eq!(Fracture::Chained.places(7), [0; 0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fracture {
     /// Only the odd one reaches the others, which reach it alone (Ng, Haridi and Carbone,
@@ -105,8 +113,8 @@ impl Fracture {
         matches!(self, Self::Constrained | Self::ConstrainedInTouch)
     }
 
-    /// The links that are cut, if the odd replica is the one at `odd` of the cluster, and the leader
-    /// stands at place `leader` counted from it.
+    /// The links that are cut, if the odd replica is the one at `odd` of the cluster, and the
+    /// leader stands at place `leader` counted from it.
     pub(super) fn cuts(self, replicas: usize, odd: usize, leader: usize, luck: u64) -> Cuts {
         let place = |at: usize| (at + replicas - odd) % replicas;
         let permille = match self {

@@ -39,6 +39,16 @@ const PROPOSE_STEPS: u64 = 12;
 const DRIFT_MILLIONTHS: u64 = 500;
 
 /// A run in which links break while a chosen replica leads.
+///
+/// ```
+/// use synod::sim::{Fracture, Trial};
+///
+/// // Only the odd one of five reaches the others, and its neighbour leads.
+/// let fracture = Some(Fracture::QuorumLoss);
+/// let course = Trial { fracture, replicas: 5, leader: 1, seed: 7 }.run()?;
+/// assert_eq!(course.miss(), None);
+/// # Ok::<(), synod::sim::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trial {
     /// How the links break; `None`: they do not.
@@ -52,6 +62,14 @@ pub struct Trial {
 }
 
 /// What came of a [`Trial`]. Times in microseconds of the cluster's clock.
+///
+/// ```
+/// use synod::sim::Course;
+///
+/// let first_choice_micros = Some(480_000);
+/// let course = Course { timeout_micros: 120_000, first_choice_micros, ..Course::default() };
+/// assert_eq!(course.miss(), None, "four timeouts");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Course {
     /// The election timeout of the replicas.

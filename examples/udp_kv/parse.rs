@@ -22,7 +22,7 @@ const ANNOUNCED_ARGUMENTS_MAX: i64 = 1 << 20;
 const ANNOUNCED_BYTES_MAX: i64 = 512 << 20;
 
 /// The longest line: a header, or an inline command. As in Redis.
-const LINE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// How many bytes are read at a time.
 const READ_BYTES: usize = 16 << 10;

@@ -7,7 +7,7 @@ use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 
 use super::Read;
 use super::parse::{
-    ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, Parser, REQUEST_BYTES_MAX, Request, integer,
+    ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, LINE_BYTES_MAX, Parser, REQUEST_BYTES_MAX, Request, integer,
 };
 use super::reply::{LINE_END, Reply, put_first};
 
@@ -90,10 +90,11 @@ fn is_same(reply: &Reply, frame: &OwnedFrame) -> bool {
     }
 }
 
-/// How many bytes at the beginning ask for nothing: blank lines, and arrays of nothing.
+/// How many bytes at the beginning ask for nothing: blank lines, and arrays of nothing. A line that
+/// is too long is an error, whatever is on it.
 fn nothing(bytes: &[u8]) -> usize {
     let mut rest = bytes;
-    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+    while let Some(end) = rest.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n') {
         let line = &rest[..end];
         let count = line.strip_prefix(b"*").map(|count| count.strip_suffix(b"\r").unwrap_or(count));
         let empty = match count {

@@ -8,7 +8,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::membership::{MEMBERS_MAX, ReplicaId};
+use crate::membership::{MEMBERS_MAX, ReplicaId, Replicas};
 use crate::message::CatchUp as Request;
 use crate::outbox::Outbox;
 use crate::slot::{Slot, Slots};
@@ -95,16 +95,18 @@ impl CatchUp {
             && self.asked.is_none()
             && (whole || long)
         {
-            self.send_catch_up(slots, chosen, None, out);
+            self.send_catch_up(slots, chosen, None, Replicas::default(), out);
         }
     }
 
     /// Asks, or asks somebody else, for what was missing at the last tick already; or for a hole.
+    /// `others` are the members, without whoever asks.
     pub fn on_tick(
         &mut self,
         chosen: Slot,
         missing: Option<Slots>,
         hole: Option<Slots>,
+        others: Replicas,
         out: &mut Outbox,
     ) {
         let stuck = missing.is_some() && self.stuck_at == Some(chosen);
@@ -118,7 +120,7 @@ impl CatchUp {
         let first =
             if self.questions.is_multiple_of(2) { missing.or(hole) } else { hole.or(missing) };
         if let Some(slots) = first {
-            self.send_catch_up(slots, chosen, failed, out);
+            self.send_catch_up(slots, chosen, failed, others, out);
         }
     }
 
@@ -129,18 +131,29 @@ impl CatchUp {
 
     /// Whom to ask for what is missing, with its mark: of those who have it the one whose pages are
     /// longest, by turns where they are equally long; not who has just failed if there is another.
+    ///
+    /// If the one that has failed is the only one known to have it, one of the others, in turn, who
+    /// may: whoever follows the same leader tells this replica no mark, and the leader may not hear
+    /// it.
     fn source(
         &self,
         missing: Slots,
         by_turns: bool,
         failed: Option<ReplicaId>,
+        others: Replicas,
     ) -> Option<(ReplicaId, Slot)> {
         let ahead = self.all().filter(|(_, mark)| *mark > missing.start);
-        ahead.max_by_key(|(id, _)| {
+        let best = ahead.max_by_key(|(id, _)| {
             let page_slots = if by_turns { 0 } else { self.page_slots(*id) };
             let next = self.last.is_none_or(|last| *id > last);
             (failed != Some(*id), page_slots, next, core::cmp::Reverse(*id))
-        })
+        })?;
+        if failed != Some(best.0) {
+            return Some(best);
+        }
+        let may = || others.iter().filter(|id| *id != best.0);
+        let nth = self.questions / 2 % may().count().max(1) as u64;
+        may().nth(nth as usize).map(|id| (id, missing.end)).or(Some(best))
     }
 
     fn send_catch_up(
@@ -148,12 +161,13 @@ impl CatchUp {
         missing: Slots,
         chosen: Slot,
         failed: Option<ReplicaId>,
+        others: Replicas,
         out: &mut Outbox,
     ) {
         // A hole is filled beside the pages of the open end. What comes of it stays filled, so its
         // pages need not come whole.
         let is_hole = missing.start < chosen;
-        let Some((to, mark)) = self.source(missing, is_hole, failed) else { return };
+        let Some((to, mark)) = self.source(missing, is_hole, failed, others) else { return };
         let page_slots = if is_hole { PAGE_SLOTS_MAX } else { self.page_slots(to) };
         let end = missing.end.min(mark).min(missing.start.plus(page_slots));
         let slots = Slots::new(missing.start, end);

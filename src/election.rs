@@ -19,7 +19,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use crate::ballot::Ballot;
-use crate::membership::{Membership, ReplicaId, VoteSet};
+use crate::membership::{Membership, ReplicaId, Replicas, VoteSet};
 use crate::message::{Announcement, Canvass, CanvassAnswer, Heartbeat, HeartbeatAnswer, Standing};
 use crate::outbox::Outbox;
 use crate::output::Timer;
@@ -154,6 +154,13 @@ impl Election {
         let span = u64::try_from(self.timeout.as_micros()).unwrap_or(u64::MAX) / 2;
         let span = span.saturating_mul(u64::from(halves)).min(u64::from(u32::MAX) << 10);
         Duration::from_micros(((u128::from(span) * u128::from(share)) >> 32) as u64)
+    }
+
+    /// When to send again what has no answer: after half a timeout, and at random up to half as
+    /// long again. At a steady pace it could meet a link that comes and goes as often always when
+    /// that is gone.
+    pub(crate) fn repeat_after(&mut self) -> Duration {
+        self.timeout / 2 + self.part(1) / 2
     }
 
     /// The ballot of the leader that is followed.
@@ -357,6 +364,14 @@ impl Election {
         sequence
     }
 
+    /// Asks whether to try; whoever does not canvass hears from the answers how others stand.
+    pub(crate) fn ask(&mut self, whom: Replicas, chosen: Slot, out: &mut Outbox) {
+        if !whom.is_empty() {
+            self.sequence += 1;
+            out.send(whom, Canvass { sequence: self.sequence, chosen });
+        }
+    }
+
     fn canvass(
         &mut self,
         now: Instant,
@@ -367,14 +382,10 @@ impl Election {
         let mut yes = VoteSet::EMPTY;
         membership.vote(&mut yes, self.me);
         self.stance = Stance::Canvassing { yes };
-        self.sequence += 1;
         // Asking disturbs nobody, so it is repeated soon; what grows is the random part.
         let growth = 1 + self.failures.min(GROWTH_MAX - 1);
         self.deadline = now.after(self.timeout / 2).after(self.part(growth));
-        let others = membership.others(self.me);
-        if !others.is_empty() {
-            out.send(others, Canvass { sequence: self.sequence, chosen });
-        }
+        self.ask(membership.others(self.me), chosen, out);
         self.judge_canvass(membership)
     }
 

@@ -158,6 +158,12 @@ impl Forwarding {
         }
     }
 
+    /// Whether what has no answer was given up.
+    #[must_use]
+    pub(crate) fn is_over(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.over)
+    }
+
     /// Hears that this replica follows the leader at this ballot, or is it. What earlier ones have
     /// not answered is not sent again.
     pub(crate) fn follow(&mut self, ballot: Ballot) {

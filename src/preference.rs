@@ -3,8 +3,8 @@
 //!
 //! Liveness only. A preferred replica may be unable to keep what it is given, say because it
 //! reaches the leader and nobody else. So after each that has led and soon lost its place, or was
-//! handed a place and did not take it, all of them must wait twice as long, up to a limit; until it
-//! once leads for longer than that. Every replica keeps that account by what it sees, since the
+//! handed a place and did not take it, all of them must wait far longer, until it once leads for
+//! longer than that. Every replica keeps that account by what it sees, since the
 //! next leader may be any.
 
 use alloc::collections::BTreeMap;
@@ -16,8 +16,8 @@ use crate::time::Instant;
 /// For how many election timeouts a preferred replica must answer without a pause.
 const STEADY_TIMEOUTS: u32 = 4;
 
-/// How many times that doubles.
-const DOUBLINGS_MAX: u32 = 6;
+/// The same after it has failed: so rarely that what cannot succeed disturbs nobody.
+const AGAIN_TIMEOUTS: u32 = 256;
 
 /// What is known of another member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -124,7 +124,7 @@ impl Preference {
 /// For how long a member must answer before it is handed the lead, after so many failures; and for
 /// how long it must lead so that this is none.
 fn longer(timeout: Duration, failures: u32) -> Duration {
-    timeout * (STEADY_TIMEOUTS << failures.min(DOUBLINGS_MAX))
+    timeout * if failures == 0 { STEADY_TIMEOUTS } else { AGAIN_TIMEOUTS }
 }
 
 #[cfg(test)]

@@ -385,7 +385,7 @@ impl Replica {
         self.acceptor.promise(ballot, &mut self.out);
         self.out.event(Event::Preparing { ballot });
         self.proposer.prepare(ballot, self.learner.chosen(), membership, &mut self.out);
-        self.resend_at = Some(now.after(self.resend_interval()));
+        self.resend_at = Some(now.after(self.election.repeat_after()));
         // Whatever was or was not chosen before is no fault of this attempt.
         self.moved = (self.learner.chosen(), now);
     }
@@ -407,7 +407,7 @@ impl Replica {
         if self.give_up_stuck(now) {
             return;
         }
-        self.resend_at = Some(now.after(self.resend_interval()));
+        self.resend_at = Some(now.after(self.election.repeat_after()));
         let Some(membership) = &self.membership else { return };
         let announcement = self.learner.announcement();
         let Some(ballot) = self.proposer.ballot() else {
@@ -465,7 +465,9 @@ impl Replica {
         }
         let missing = self.learner.missing(self.catch_up.highest());
         let hole = self.learner.holes().first().copied();
-        self.catch_up.on_tick(self.learner.chosen(), missing, hole, &mut self.out);
+        let members = self.membership.as_ref();
+        let others = members.map_or(Replicas::default(), |members| members.others(self.me.replica));
+        self.catch_up.on_tick(self.learner.chosen(), missing, hole, others, &mut self.out);
     }
 
     /// Brings every role up to what the others know, until nothing follows any more.
@@ -540,10 +542,6 @@ impl Replica {
 
     fn tick_interval(&self) -> Duration {
         self.config.heartbeat
-    }
-
-    fn resend_interval(&self) -> Duration {
-        self.config.election_timeout / 2
     }
 }
 

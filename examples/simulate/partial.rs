@@ -116,7 +116,8 @@ pub(crate) fn run(
 
 /// Everything that is to be done, what takes longest first.
 fn works(first_seed: u64, seeds: NonZeroU64, rest_seconds: u64) -> Vec<Work> {
-    let whole = |replicas| Trial { fracture: None, replicas, leader: 0, seed: first_seed };
+    let whole =
+        |replicas| Trial { fracture: None, replicas, leader: 0, preferred: None, seed: first_seed };
     let mut works: Vec<Work> = SIZES
         .iter()
         .rev()
@@ -127,7 +128,13 @@ fn works(first_seed: u64, seeds: NonZeroU64, rest_seconds: u64) -> Vec<Work> {
     for replicas in SIZES.into_iter().rev() {
         for fracture in Fracture::ALL {
             for leader in fracture.places(replicas) {
-                let trial = |seed| Trial { fracture: Some(fracture), replicas, leader, seed };
+                let trial = |seed| Trial {
+                    fracture: Some(fracture),
+                    replicas,
+                    leader,
+                    preferred: None,
+                    seed,
+                };
                 if rest_seconds > 0 {
                     rests.push(Work::Rest(trial(first_seed), rest_seconds));
                 }
@@ -176,7 +183,7 @@ fn cell(trial: &Trial) -> Option<usize> {
 
 /// Which trial it is.
 fn describe(trial: &Trial) -> String {
-    let Trial { fracture, replicas, leader, seed } = *trial;
+    let Trial { fracture, replicas, leader, seed, .. } = *trial;
     let name = fracture.map_or("whole", Fracture::name);
     format!("{name}, {replicas} replicas, leader at place {leader}, seed {seed}")
 }

@@ -1,5 +1,7 @@
 //! What is asked of the peers' logs, when, and of whom.
 
+use alloc::vec::Vec;
+
 use super::*;
 use crate::message::Message;
 use crate::outbox::tests::{drain, id, outbox, slots};
@@ -24,7 +26,7 @@ fn heard(marks: &[u64]) -> (CatchUp, Outbox) {
 /// A tick of a replica whose mark is `chosen` and that lacks everything up to `end`.
 fn tick(catch_up: &mut CatchUp, chosen: u64, end: u64, out: &mut Outbox) {
     let missing = (chosen < end).then(|| slots(chosen, end));
-    catch_up.on_tick(Slot(chosen), missing, None, out);
+    catch_up.on_tick(Slot(chosen), missing, None, Replicas::default(), out);
 }
 
 #[test]
@@ -165,10 +167,10 @@ fn a_hole_is_asked_about_until_it_is_filled() {
     // large, and ask one peer after the other.
     let (mut catch_up, mut out) = heard(&[1000, 1000]);
     for (to, start) in [(2, 10), (3, 10), (2, 100)] {
-        catch_up.on_tick(Slot(1000), None, Some(slots(start, 500)), &mut out);
+        catch_up.on_tick(Slot(1000), None, Some(slots(start, 500)), Replicas::default(), &mut out);
         assert_eq!(asked(&mut out), Some((id(to), slots(start, start + PAGE_SLOTS_MAX))));
     }
-    catch_up.on_tick(Slot(1000), None, None, &mut out);
+    catch_up.on_tick(Slot(1000), None, None, Replicas::default(), &mut out);
     assert_eq!(asked(&mut out), None);
 }
 
@@ -180,14 +182,42 @@ fn holes_and_the_open_end_take_turns() {
     let hole = Some(slots(10, 20));
     catch_up.proceed(Slot(500), Some(slots(500, 756)), &mut out);
     assert_eq!(asked(&mut out), Some((id(2), slots(500, 504))));
-    catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, &mut out);
+    catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, Replicas::default(), &mut out);
     assert_eq!(asked(&mut out), Some((id(2), slots(10, 20))));
     catch_up.proceed(Slot(500), Some(slots(500, 756)), &mut out);
     assert_eq!(asked(&mut out), None);
     let mut starts = alloc::vec::Vec::new();
     for _ in 0..4 {
-        catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, &mut out);
+        catch_up.on_tick(Slot(500), Some(slots(500, 756)), hole, Replicas::default(), &mut out);
         starts.extend(asked(&mut out).map(|(_, page)| page.start.0));
     }
     assert_eq!(starts, [500, 10, 500, 10]);
+}
+
+#[test]
+fn if_the_only_one_known_to_be_ahead_does_not_answer_others_are_asked_too() {
+    // This replica hears its leader, 2, and is not heard by it. 3, 4 and 5 follow 2 as well, and
+    // have told this one nothing.
+    let (mut catch_up, mut out) = heard(&[9]);
+    let others: Replicas = [2, 3, 4, 5].map(id).into_iter().collect();
+    let tick = |catch_up: &mut CatchUp, out: &mut Outbox| {
+        catch_up.on_tick(Slot(3), Some(slots(3, 9)), None, others, out);
+        asked(out)
+    };
+    assert_eq!(tick(&mut catch_up, &mut out), None);
+    let mut sources: Vec<u32> = Vec::new();
+    for _ in 0..12 {
+        sources.extend(tick(&mut catch_up, &mut out).map(|(from, _)| from.0));
+    }
+    assert_eq!(sources.iter().step_by(2).copied().collect::<Vec<_>>(), [2; 6]);
+    let mut guessed: Vec<u32> = sources.iter().skip(1).step_by(2).copied().collect();
+    guessed.sort_unstable();
+    assert_eq!(guessed, [3, 3, 4, 4, 5, 5], "by turns: {sources:?}");
+    // One of them gives the page: it is asked for the next one.
+    assert_eq!(tick(&mut catch_up, &mut out).map(|(from, _)| from), Some(id(2)));
+    let (from, page) = tick(&mut catch_up, &mut out).unwrap();
+    assert_eq!(page, slots(3, 7));
+    catch_up.note(from, Slot(9), true);
+    catch_up.proceed(Slot(7), Some(slots(7, 9)), &mut out);
+    assert_eq!(asked(&mut out), Some((from, slots(7, 9))));
 }

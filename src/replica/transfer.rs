@@ -187,9 +187,19 @@ impl Replica {
         if !self.is_member(from) {
             self.ignore(from, IgnoreReason::NoMember);
         } else if self.election.hears_last(asked.ballot, asked.sequence) {
+            self.ask_for_proof();
             // It may follow a leader that it has promised nothing.
             self.prepare(now, asked.ballot.round);
         }
+    }
+
+    /// Who has started again since it voted is not counted before it has shown that it remembers.
+    /// Others show that when they are canvassed; who is handed the lead canvasses nobody.
+    fn ask_for_proof(&mut self) {
+        let Some(membership) = &self.membership else { return };
+        let others = membership.others(self.me.replica);
+        let unproven = others.iter().filter(|id| !self.lives.may_vote(*id)).collect();
+        self.election.ask(unproven, self.learner.chosen(), &mut self.out);
     }
 
     /// Hears a member's answer to a Heartbeat of the ballot at which this replica leads. Hands over

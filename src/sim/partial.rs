@@ -154,18 +154,23 @@ impl Driver {
         self.at(period_micros / 2, Happening::Flap { cut: self.cuts, period_micros });
     }
 
+    /// Proposes to each replica that leads by its own word. Refused or not: what counts is whether
+    /// something is chosen.
+    pub(super) fn propose_at_leaders(&mut self) -> Result<(), Broken> {
+        for at in 0..self.starts.len() {
+            if self.cluster.status(at).is_some_and(|status| status.role == Role::Leading) {
+                let _ = self.cluster.propose(at, 8)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets so many election timeouts pass. Clients may wait for whoever is out of reach, so the
     /// run itself proposes something, again and again, to each replica that leads by its own word.
     fn run_and_probe(&mut self, timeouts: u64) -> Result<(), Broken> {
         let timeout = self.cluster.election_timeout_micros();
         for _ in 0..timeouts {
-            for at in 0..self.starts.len() {
-                let status = self.cluster.status(at);
-                if status.is_some_and(|status| status.role == Role::Leading) {
-                    // Refused or not: what counts is whether something is chosen.
-                    let _ = self.cluster.propose(at, 8)?;
-                }
-            }
+            self.propose_at_leaders()?;
             self.run_for(timeout)?;
         }
         Ok(())

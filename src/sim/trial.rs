@@ -7,7 +7,6 @@ use std::string::String;
 use std::vec::Vec;
 
 use crate::entry::CommandId;
-use crate::replica::Role;
 use crate::slot::Slot;
 
 use super::driver::Driver;
@@ -45,7 +44,7 @@ const DRIFT_MILLIONTHS: u64 = 500;
 ///
 /// // Only the odd one of five reaches the others, and its neighbour leads.
 /// let fracture = Some(Fracture::QuorumLoss);
-/// let course = Trial { fracture, replicas: 5, leader: 1, seed: 7 }.run()?;
+/// let course = Trial { fracture, replicas: 5, leader: 1, preferred: None, seed: 7 }.run()?;
 /// assert_eq!(course.miss(), None);
 /// # Ok::<(), synod::sim::Violation>(())
 /// ```
@@ -57,6 +56,8 @@ pub struct Trial {
     pub replicas: usize,
     /// The place at which the leader stands: one of [`Fracture::places`].
     pub leader: usize,
+    /// The place of a replica that should rather lead than the others, if there is one.
+    pub preferred: Option<usize>,
     /// Where everything random comes from: timers, delays, and which replica is the odd one.
     pub seed: u64,
 }
@@ -134,7 +135,7 @@ impl Trial {
         self.watch(|driver| {
             self.begin(driver)?;
             for _ in 0..PATIENCE_TIMEOUTS {
-                propose_at_leaders(driver)?;
+                driver.propose_at_leaders()?;
                 driver.run_for(driver.cluster.election_timeout_micros())?;
             }
             let (since, won) = (driver.cluster.now_micros, driver.cluster.leading);
@@ -163,6 +164,10 @@ impl Trial {
     fn parts(&self) -> Parts {
         let mut parts = Parts::calm(self.seed);
         parts.settings.replicas = self.replicas;
+        if let Some(place) = self.preferred {
+            let priority = |at| if at == self.at(place) { 2 } else { 1 };
+            parts.settings.priorities = (0..self.replicas).map(priority).collect();
+        }
         parts.drift_millionths = DRIFT_MILLIONTHS;
         let usual = LinkFaults { delay_micros: 200, jitter_micros: 800, ..LinkFaults::NONE };
         parts.weather = Weather { links: Links::all(usual), ..Weather::FAIR };
@@ -245,17 +250,6 @@ fn propose_everywhere(driver: &mut Driver) -> Result<Vec<CommandId>, Broken> {
     Ok(taken_in)
 }
 
-/// Proposes to each replica that leads by its own word. Refused or not: what counts is whether
-/// something is chosen.
-fn propose_at_leaders(driver: &mut Driver) -> Result<(), Broken> {
-    for at in 0..driver.cluster.hosts.len() {
-        if driver.cluster.status(at).is_some_and(|status| status.role == Role::Leading) {
-            let _ = driver.cluster.propose(at, 8)?;
-        }
-    }
-    Ok(())
-}
-
 /// Lets time pass in which everybody is asked for something all the time.
 fn run_busy(driver: &mut Driver, micros: u64) -> Result<(), Broken> {
     let end = driver.cluster.now_micros + micros;
@@ -286,7 +280,7 @@ fn measure(driver: &mut Driver) -> Result<Course, Broken> {
     let mut latest = (known(driver), driver.cluster.now_micros);
     let every = PROPOSE_STEPS * timeout / STEPS;
     for _ in 0..WATCH_TIMEOUTS * STEPS / PROPOSE_STEPS {
-        propose_at_leaders(driver)?;
+        driver.propose_at_leaders()?;
         driver.run_for(every)?;
         let (mark, now) = (known(driver), driver.cluster.now_micros);
         course.pause_micros = course.pause_micros.max(now - latest.1);

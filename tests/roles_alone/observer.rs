@@ -145,7 +145,8 @@ impl Host for Observer {
             self.out.send_one(MEMBERS[self.ticks % MEMBERS.len()], Asked { slots, chosen });
         }
         let hole = self.learner.holes().first().copied();
-        self.catch_up.on_tick(chosen, missing, hole, &mut self.out);
+        let members = MEMBERS.into_iter().collect();
+        self.catch_up.on_tick(chosen, missing, hole, members, &mut self.out);
         self.settle();
     }
 

@@ -57,3 +57,49 @@ fn what_a_leader_without_followers_never_proposed_is_refused_when_patience_ends(
     assert!(alone.now <= began.after(patience * 11 / 10), "only at {}", alone.now);
     assert_ne!(alone.replica.status().role, Role::Leading);
 }
+
+#[test]
+fn what_is_given_up_with_older_commands_is_told_before_its_own_patience_ends() {
+    // The leader takes nothing in, or its answers are lost. The first command is overdue, so none
+    // is sent any more, nor the second one, which came just before. Once the fate of the first is
+    // known nothing is overdue, and the second would be told when its own patience ends
+    // (seed 3977 of the simulator).
+    let mut alone = Alone::start(recovered(1));
+    let (leader, patience) = (ballot(1, 2), Config::new([1, 2, 3].map(id)).patience);
+    let mut mark = 0;
+    let mut end_told = |alone: &mut Alone, marks: core::ops::Range<u64>| {
+        for slot in marks {
+            let before = announcement(slot, vec![run(0, slot, leader)]);
+            let entry = Entry::Noop;
+            alone.hear(2, Accept { ballot: leader, slot: Slot(slot), entry, announcement: before });
+            mark = slot;
+        }
+        let known = announcement(mark, vec![run(0, mark, leader)]);
+        let answers = alone.hear(2, heartbeat(leader, known)).messages();
+        let end = answers.into_iter().find_map(|message| match message {
+            Message::HeartbeatAnswer(answer) => Some(answer.end),
+            _ => None,
+        });
+        end.unwrap()
+    };
+    end_told(&mut alone, 0..0);
+    // So that what is sent again is not due between the second command and the end.
+    alone.tick();
+    alone.propose(b"old");
+    let began = alone.now;
+    while alone.now < began.after(patience * 97 / 100) {
+        alone.tick();
+        end_told(&mut alone, 0..0);
+    }
+    assert_eq!(end_told(&mut alone, 0..11), Slot(11));
+    alone.propose(b"young");
+    while alone.now < began.after(patience) {
+        alone.tick();
+        end_told(&mut alone, 0..0);
+    }
+    let before = alone.replica.status().awaited_runs;
+    assert!(end_told(&mut alone, 11..73) >= Slot(74), "the limits of both");
+    let status = alone.replica.status();
+    assert!(before == 2 && status.awaited_runs == 1, "the fate of one is known: {status:?}");
+    assert!(end_told(&mut alone, 0..0) >= Slot(74), "the limit of the second");
+}

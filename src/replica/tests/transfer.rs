@@ -288,3 +288,29 @@ fn somebody_else_may_come_first() {
     assert!(drained.events.contains(&Event::HandedOver { leader }), "{:?}", drained.events);
     assert_eq!(alone.replica.handing_over_to(), None);
 }
+
+#[test]
+fn who_is_handed_the_lead_asks_those_who_must_prove_that_they_remember() {
+    // 2 voted for this replica once, and has started again. Its Promise counts only after it has
+    // shown that it remembers that vote, as it does when it is canvassed; here nobody canvasses
+    // (seed 1994 of the simulator).
+    let mut alone = Alone::start(recovered(1));
+    let led = alone.lead();
+    let leader = Ballot { round: led.round + 1, replica: id(3) };
+    alone.hear(3, heartbeat(leader, Announcement::default()));
+    let first = peer(2, 2);
+    let again = Peer { incarnation: first.incarnation.next(1), ..first };
+    alone.hear_from(again, Canvass { sequence: 1, chosen: Slot(0) });
+    let asks = names(&alone.hear(3, asked(leader, 1)));
+    assert_eq!((asks, names(&alone.sync())), (vec!["Canvass"], vec!["Prepare"]));
+    let ballot = alone.replica.status().promised;
+    assert_eq!(ballot.replica, id(1));
+    alone.hear_from(again, promise(ballot));
+    assert_eq!(alone.replica.status().role, Role::Preparing, "not proven");
+    let start = Standing { promised: leader, end: Slot(0) };
+    let (yes, promised, chosen) = (false, ballot, Slot(0));
+    let answer = CanvassAnswer { sequence: 9, yes, promised, leader: None, start, chosen };
+    alone.hear_from(again, answer);
+    alone.hear_from(again, promise(ballot));
+    assert_eq!(alone.replica.status().role, Role::Leading);
+}

@@ -54,9 +54,9 @@ fn partial(seed: u64, shape: Shape) -> Swarm {
 fn a_users_machine_runs_clean_and_the_same_each_time() {
     let simulation = Simulation::new(Account::default, small).compare().digest(digest);
     let simulation = simulation.rule("grows slowly", |account| account.balance < 1 << 20);
-    let outcomes = simulation.run(&swarm(5)).unwrap();
-    assert_eq!(simulation.run(&swarm(5)).unwrap(), outcomes);
-    assert_eq!(simulate_machine(&swarm(5), Account::default, small), Ok(outcomes.report));
+    let outcomes = simulation.run(&swarm(6)).unwrap();
+    assert_eq!(simulation.run(&swarm(6)).unwrap(), outcomes);
+    assert_eq!(simulate_machine(&swarm(6), Account::default, small), Ok(outcomes.report));
     let history = &outcomes.history;
     let answered = |o: &&super::super::Operation<u64>| matches!(o.outcome, Outcome::Answered(_));
     let answered = history.operations.iter().filter(answered).count() as u64;

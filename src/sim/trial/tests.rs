@@ -12,7 +12,7 @@ fn driver(trial: &Trial) -> Driver {
 fn whoever_is_to_lead_does() -> Result<(), Broken> {
     for leader in 0..5 {
         for seed in 0..5 {
-            let trial = Trial { fracture: None, replicas: 5, leader, seed };
+            let trial = Trial { fracture: None, replicas: 5, leader, preferred: None, seed };
             let mut driver = driver(&trial);
             swarm::begin(&mut driver, &trial.parts())?;
             make_leader(&mut driver, leader)?;
@@ -28,7 +28,7 @@ fn whoever_is_to_lead_does() -> Result<(), Broken> {
 #[test]
 fn the_odd_one_has_missed_something_where_that_is_the_point() -> Result<(), Broken> {
     let fracture = Some(Fracture::Constrained);
-    let trial = Trial { fracture, replicas: 5, leader: 3, seed: 9 };
+    let trial = Trial { fracture, replicas: 5, leader: 3, preferred: None, seed: 9 };
     let mut driver = driver(&trial);
     trial.begin(&mut driver)?;
     let odd = trial.odd();
@@ -46,7 +46,8 @@ fn the_odd_one_has_missed_something_where_that_is_the_point() -> Result<(), Brok
 #[test]
 fn nothing_is_chosen_where_nobody_reaches_a_majority() {
     let fracture = Some(Fracture::Chained);
-    let course = Trial { fracture, replicas: 7, leader: 3, seed: 1 }.run().unwrap();
+    let course =
+        Trial { fracture, replicas: 7, leader: 3, preferred: None, seed: 1 }.run().unwrap();
     assert_eq!(course.first_choice_micros, None);
     assert_eq!(course.miss().unwrap(), "nothing was chosen");
 }

@@ -118,6 +118,30 @@ fn a_hand_over_without_an_answer_is_repeated_and_then_given_up() {
 }
 
 #[test]
+fn whoever_leads_anew_has_given_its_hand_over_up() {
+    // 2 has begun to lead: all that is heard of it is an Accept. Then it is gone, and this replica
+    // leads again, with some seeds before it looks whether the hand-over's time is over.
+    let before_it_looks = (0..64).filter(|seed| {
+        let mut alone = Alone::start_with(|config| config.seed = *seed, recovered(1));
+        let led = alone.lead();
+        alone.ask_two();
+        let leader = Ballot { round: led.round + 1, replica: id(2) };
+        alone.hear(2, accept(leader, 0, "first", Announcement::default()));
+        assert_eq!(alone.replica.status().role, Role::Following);
+        alone.prepare();
+        alone.sync();
+        let open = alone.replica.handing_over_to().is_some();
+        let ballot = alone.replica.status().promised;
+        let drained = alone.hear(2, promise(ballot));
+        assert!(drained.events.contains(&Event::Leading { ballot }), "{:?}", drained.events);
+        let given_up = drained.events.contains(&Event::HandOverGivenUp { to: id(2) });
+        assert_eq!((given_up, alone.replica.handing_over_to()), (open, None));
+        open
+    });
+    assert!(before_it_looks.count() > 0);
+}
+
+#[test]
 fn what_is_forwarded_meanwhile_is_not_taken_in() {
     let mut alone = Alone::start(recovered(1));
     let ballot = alone.lead();

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::membership::{ClusterId, ReplicaId};
 use crate::record::Recovered;
 use crate::wal::error::WalError;
-use crate::wal::map::Map;
+use crate::wal::map::{MAPPED_BYTES_MIN, Map};
 use crate::wal::medium::{Medium, MediumFile};
 use crate::wal::sync::io_error;
 use crate::wal::{Wal, WalOptions};
@@ -42,8 +42,9 @@ static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileAccess {
-    /// Through a mapping. Only where overwriting allocated blocks never needs space: elsewhere a
-    /// full disk would end the process by a signal.
+    /// Through a mapping, where many pages are written at once; on Linux, what is shorter than
+    /// 64 KiB goes to the same pages with `pwrite`, which is quicker there. Only where overwriting
+    /// allocated blocks never needs space: elsewhere a full disk would end the process by a signal.
     Mapped,
     /// With `pwrite` and `fdatasync`.
     Pwrite,
@@ -334,8 +335,8 @@ impl MediumFile for DirectoryFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         match &self.map {
-            Some(map) => map.copy_in(&self.file, offset, bytes),
-            None => self.file.write_all_at(bytes, offset),
+            Some(map) if bytes.len() >= MAPPED_BYTES_MIN => map.copy_in(&self.file, offset, bytes),
+            Some(_) | None => self.file.write_all_at(bytes, offset),
         }
     }
 

@@ -1,6 +1,6 @@
 //! When the timer thread is to turn the core next.
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::clock::Clock;
 use crate::time::Instant;
@@ -16,10 +16,18 @@ pub(super) struct Alarm {
 struct AlarmState {
     /// When to ring.
     wake: Option<Instant>,
+    /// When to ring for commands that nobody hurries.
+    look: Option<Instant>,
     /// When the sleeping thread wakes by itself; the outer `None` means that it does not sleep.
     asleep: Option<Option<Instant>>,
     kicked: bool,
     closed: bool,
+}
+
+impl AlarmState {
+    fn due(&self) -> Option<Instant> {
+        [self.wake, self.look].into_iter().flatten().min()
+    }
 }
 
 impl Alarm {
@@ -27,8 +35,20 @@ impl Alarm {
     pub(super) fn set(&self, wake: Option<Instant>) {
         let mut state = self.state.lock();
         state.wake = wake;
-        let too_late = match (state.asleep, wake) {
-            (Some(Some(until)), Some(wake)) => wake < until,
+        self.see_to(state);
+    }
+
+    /// Sets when to ring for commands that nobody hurries, whatever else is set.
+    pub(super) fn set_look(&self, look: Option<Instant>) {
+        let mut state = self.state.lock();
+        state.look = look;
+        self.see_to(state);
+    }
+
+    /// Wakes the thread if it sleeps for too long.
+    fn see_to(&self, state: MutexGuard<'_, AlarmState>) {
+        let too_late = match (state.asleep, state.due()) {
+            (Some(Some(until)), Some(due)) => due < until,
             (Some(None), Some(_)) => true,
             (None, _) | (Some(_), None) => false,
         };
@@ -58,15 +78,17 @@ impl Alarm {
                 return false;
             }
             let now = clock.now();
-            if state.kicked || state.wake.is_some_and(|wake| wake <= now) {
+            let due = state.due();
+            if state.kicked || due.is_some_and(|due| due <= now) {
                 state.kicked = false;
                 state.wake = None;
+                state.look = None;
                 return true;
             }
-            state.asleep = Some(state.wake);
-            match state.wake {
-                Some(wake) => {
-                    let _ = self.changed.wait_for(&mut state, wake.since(now));
+            state.asleep = Some(due);
+            match due {
+                Some(due) => {
+                    let _ = self.changed.wait_for(&mut state, due.since(now));
                 }
                 None => self.changed.wait(&mut state),
             }

@@ -103,8 +103,9 @@ impl<M: StateMachine> Applier<'_, M> {
         match ran {
             Ok(()) => {
                 Tallies::add(&self.shared.tallies.applied, u64::from(batch.count()));
+                // The last one first: whoever waits for the first wakes up when all are there.
                 for ((_, settler), (index, answer)) in
-                    self.tickets.drain(..).zip(self.answered.drain(..))
+                    self.tickets.drain(..).zip(self.answered.drain(..)).rev()
                 {
                     settler.settle(Ok(Applied { place: Place { slot, index }, answer }));
                 }

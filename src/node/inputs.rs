@@ -7,10 +7,11 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::StopReason;
+use super::proposals::{Placed, Proposals};
 use super::queue::Budget;
 use super::read::{READS_MAX, Reading};
 use super::status::{Tallies, reason_of};
-use super::ticket::{Applied, Settler, Ticket, TicketError};
+use super::ticket::{Applied, Hurry, Settler, Ticket, TicketError};
 use super::turn::{Core, Shared};
 use crate::machine::StateMachine;
 use crate::membership::Peer;
@@ -20,17 +21,9 @@ use crate::trace;
 use crate::transport::Deliver;
 use crate::wire::{self, Body, FrameError};
 
-/// How many commands may wait to be taken in.
-const PROPOSALS_MAX: usize = 16_384;
 /// How many frames may wait to be taken in, and their bytes.
 const INBOX_FRAMES: usize = 4096;
 const INBOX_BYTES: usize = 16 << 20;
-
-/// A command on its way to the replica.
-struct Proposal<M: StateMachine> {
-    command: Bytes,
-    settler: Settler<Applied<M::Answer>>,
-}
 
 /// A frame on its way to the replica: decoded, unless it is a piece of a longer message.
 enum Inbound {
@@ -49,8 +42,7 @@ impl Inbound {
 
 /// The queues in front of the core.
 pub(super) struct Inputs<M: StateMachine> {
-    proposals: (Sender<Proposal<M>>, Receiver<Proposal<M>>),
-    proposal_bytes: Budget,
+    pub(super) proposals: Proposals<Settler<Applied<M::Answer>>>,
     command_bytes: usize,
     pub(super) reads: (Sender<Reading<M>>, Receiver<Reading<M>>),
     /// How many reads may be under way.
@@ -63,8 +55,7 @@ impl<M: StateMachine> Inputs<M> {
     /// Empty queues, for commands of at most `command_bytes`, together at most `queue_bytes`.
     pub(super) fn new(command_bytes: usize, queue_bytes: usize) -> Self {
         Self {
-            proposals: crossbeam_channel::bounded(PROPOSALS_MAX),
-            proposal_bytes: Budget::new(queue_bytes),
+            proposals: Proposals::new(queue_bytes),
             command_bytes,
             reads: crossbeam_channel::bounded(READS_MAX),
             reads_room: Arc::new(Budget::new(READS_MAX)),
@@ -73,15 +64,15 @@ impl<M: StateMachine> Inputs<M> {
         }
     }
 
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.proposals.1.is_empty() && self.inbox.1.is_empty() && self.reads.1.is_empty()
+    /// Whether nothing waits that somebody should turn the core for.
+    pub(super) fn are_quiet(&self) -> bool {
+        !self.proposals.are_ripe() && self.inbox.1.is_empty() && self.reads.1.is_empty()
     }
 }
 
 impl<M: StateMachine> Shared<M> {
     /// Queues a command, and turns the core for it unless somebody soon will.
-    pub(super) fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
+    pub(super) fn propose(self: &Arc<Self>, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         if let Some(reason) = self.stopped() {
             return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
         }
@@ -89,18 +80,26 @@ impl<M: StateMachine> Shared<M> {
         if bytes > limit {
             return Ticket::refused(TicketError::TooLarge { bytes, limit });
         }
-        if !self.inputs.proposal_bytes.take(bytes) {
-            self.poke();
+        let mut ticket = None;
+        let settler = || {
+            let (new, settler) = Ticket::new();
+            ticket = Some(new);
+            settler
+        };
+        let placed = self.inputs.proposals.push(command, settler, || self.clock.now());
+        let Some(mut ticket) = ticket else {
+            self.hurry();
             return Ticket::refused(TicketError::Full);
-        }
-        let (ticket, settler) = Ticket::new();
-        let proposal = Proposal { command: Bytes::copy_from_slice(command), settler };
-        if let Err(full) = self.inputs.proposals.0.try_send(proposal) {
-            self.inputs.proposal_bytes.give(bytes);
-            full.into_inner().settler.settle(Err(TicketError::Full));
-            self.poke();
-        } else {
-            self.poke_for_proposal();
+        };
+        match placed {
+            Placed::Ripe | Placed::Full => self.poke_for_proposal(),
+            Placed::Unripe { look_at } => {
+                let shared: Arc<Self> = Arc::clone(self);
+                ticket.hurries(shared);
+                if look_at.is_some() {
+                    self.alarm.set_look(look_at);
+                }
+            }
         }
         ticket
     }
@@ -116,11 +115,10 @@ impl<M: StateMachine> Shared<M> {
     /// Refuses the commands and reads that wait.
     fn refuse_asked(&self, core: &mut Core<M>) {
         let reason = self.stopped().unwrap_or(&StopReason::Asked);
-        while let Ok(proposal) = self.inputs.proposals.1.try_recv() {
-            self.inputs.proposal_bytes.give(proposal.command.len());
+        self.inputs.proposals.take().drain(|_, settler| {
             let error = TicketError::Stopped { reason: reason.clone() };
-            core.effects.settled.push((proposal.settler, error));
-        }
+            core.effects.settled.push((settler, error));
+        });
         while let Ok(reading) = self.inputs.reads.1.try_recv() {
             let error = TicketError::Stopped { reason: reason.clone() };
             core.effects.unread.push((reading, error));
@@ -153,25 +151,23 @@ impl<M: StateMachine> Shared<M> {
     }
 
     fn take_proposals(&self, core: &mut Core<M>, now: Instant) {
-        let waiting = self.inputs.proposals.1.len();
-        if waiting == 0 {
+        if !self.inputs.proposals.are_ripe() {
             return;
         }
+        let mut commands = self.inputs.proposals.take();
         let mut pending = self.pending.lock();
-        for _ in 0..waiting {
-            let Ok(proposal) = self.inputs.proposals.1.try_recv() else { break };
-            self.inputs.proposal_bytes.give(proposal.command.len());
-            match core.replica.propose(now, &proposal.command) {
-                Ok(id) => {
-                    core.groups.proposed += 1;
-                    pending.push(id.sequence, proposal.settler);
-                }
-                Err(error) => {
-                    let error = TicketError::refused(error, self.stopped());
-                    core.effects.settled.push((proposal.settler, error));
-                }
+        commands.drain(|command, settler| match core.replica.propose(now, command) {
+            Ok(id) => {
+                core.groups.proposed += 1;
+                pending.push(id.sequence, settler);
             }
-        }
+            Err(error) => {
+                let error = TicketError::refused(error, self.stopped());
+                core.effects.settled.push((settler, error));
+            }
+        });
+        drop(pending);
+        self.inputs.proposals.give_back(commands);
     }
 
     fn take_piece(&self, core: &mut Core<M>, now: Instant, frame: Bytes) {
@@ -189,6 +185,14 @@ impl<M: StateMachine> Shared<M> {
     fn refuse_frame(&self, error: &FrameError) {
         self.tallies.refuse(reason_of(error));
         trace::refused(self.me.replica(), error);
+    }
+}
+
+impl<M: StateMachine> Hurry for Shared<M> {
+    fn hurry(&self) {
+        if self.inputs.proposals.ripen() {
+            self.poke_for_proposal();
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod clock;
 mod handle;
 mod inputs;
 mod outgoing;
+mod proposals;
 pub(crate) mod queue;
 mod read;
 mod status;

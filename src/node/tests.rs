@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::boxed::Box;
+use std::sync::mpsc;
 use std::thread;
 
 use bytes::Bytes;
@@ -300,4 +301,73 @@ fn propose_never_waits_and_every_ticket_is_settled() {
     assert!(full >= 20_000 - 16_384, "{full}");
     assert_eq!(applied + full, 20_000);
     assert_eq!(node.status().counters.applied, applied);
+}
+
+type Held = Ticket<Applied<()>>;
+
+/// Counts aloud.
+struct Told(u64, mpsc::Sender<u64>);
+
+impl StateMachine for Told {
+    type Answer = ();
+    fn apply(&mut self, _: Place, _: &[u8]) {
+        self.0 += 1;
+        let _ = self.1.send(self.0);
+    }
+}
+
+#[test]
+fn in_a_burst_a_command_waits_until_its_proposer_stops_and_no_longer() {
+    let (told, applied) = mpsc::channel();
+    let disk = Box::new(HeapMedium::new(1));
+    let log = Wal::open(disk, CLUSTER, ReplicaId(1), WalOptions::default()).unwrap();
+    let transport = Network::new().transport(ReplicaId(1));
+    let node = Node::start(Config::new([ReplicaId(1)]), log, transport, Told(0, told)).unwrap();
+    node.propose(b"first").wait().unwrap();
+    assert_eq!(applied.recv(), Ok(1));
+    // The lock is held by this thread, so that one turn finds both.
+    let burst = || {
+        let shared = &node.owner.shared;
+        let two = shared.look(|_| [node.propose(b"x"), node.propose(b"y")]);
+        assert!(two.map(|ticket| ticket.wait().is_ok()).iter().all(|done| *done));
+        assert!(applied.recv().is_ok() && applied.recv().is_ok());
+        assert!(!shared.inputs.proposals.are_ripe());
+    };
+    // Whatever its holder does with the ticket, the command is chosen.
+    let holders: [fn(Held) -> Option<Held>; 5] = [
+        |ticket| {
+            ticket.wait().unwrap();
+            None
+        },
+        |ticket| {
+            drop(ticket);
+            None
+        },
+        |ticket| match ticket.wait_timeout(Duration::ZERO) {
+            Ok(done) => {
+                done.unwrap();
+                None
+            }
+            Err(ticket) => Some(ticket),
+        },
+        |mut ticket| {
+            let _ = pin!(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+            Some(ticket)
+        },
+        |ticket| {
+            let _ = ticket.is_done();
+            Some(ticket)
+        },
+    ];
+    for (count, holder) in holders.into_iter().enumerate() {
+        burst();
+        let ticket = holder(node.propose(b"z"));
+        assert_eq!(applied.recv(), Ok(4 + 3 * count as u64));
+        drop(ticket);
+    }
+    // And if it does nothing at all, too.
+    burst();
+    let ticket = node.propose(b"z");
+    assert_eq!(applied.recv(), Ok(19));
+    ticket.wait().unwrap();
 }

@@ -1,6 +1,7 @@
 //! Tickets: what a proposer holds until it is known what became of its command.
 
 use alloc::collections::VecDeque;
+use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -135,10 +136,17 @@ impl TicketError {
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "the answer comes here"]
 pub struct Ticket<T, E = TicketError> {
     cell: Arc<Cell<T, E>>,
+    /// Where the command may still wait for its proposer to stop.
+    hurry: Option<Arc<dyn Hurry>>,
+}
+
+/// Where commands wait for their proposers to stop.
+pub(super) trait Hurry: Send + Sync {
+    /// A proposer has stopped.
+    fn hurry(&self);
 }
 
 impl<T> Ticket<T> {
@@ -159,13 +167,33 @@ impl<T, E> Ticket<T, E> {
     /// A ticket that says `lost` if nothing settles it, and what settles it.
     pub(super) fn or(lost: fn(StopReason) -> E) -> (Self, Settler<T, E>) {
         let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
-        (Self { cell: Arc::clone(&cell) }, Settler { cell, lost })
+        (Self { cell: Arc::clone(&cell), hurry: None }, Settler { cell, lost })
+    }
+
+    /// What to tell as soon as somebody waits for this ticket, or gives it up.
+    pub(super) fn hurries(&mut self, hurry: Arc<dyn Hurry>) {
+        self.hurry = Some(hurry);
+    }
+
+    /// Its holder has stopped to look at it, and there was nothing yet.
+    fn hurry(&mut self) {
+        if let Some(hurry) = self.hurry.take() {
+            hurry.hurry();
+        }
+    }
+
+    fn try_take(&mut self) -> Option<Result<T, E>> {
+        let result = self.cell.state.lock().take();
+        if result.is_some() {
+            self.hurry = None;
+        }
+        result
     }
 
     /// A ticket that is settled already.
     pub(super) fn refused(error: E) -> Self {
         let state = Mutex::new(State::Done(Err(error)));
-        Self { cell: Arc::new(Cell { state, done: Condvar::new() }) }
+        Self { cell: Arc::new(Cell { state, done: Condvar::new() }), hurry: None }
     }
 
     /// Waits until it is known what became of the command.
@@ -175,7 +203,11 @@ impl<T, E> Ticket<T, E> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait(self) -> Result<T, E> {
+    pub fn wait(mut self) -> Result<T, E> {
+        if let Some(result) = self.try_take() {
+            return result;
+        }
+        self.hurry();
         let mut state = self.cell.state.lock();
         loop {
             if let Some(result) = state.take() {
@@ -193,7 +225,11 @@ impl<T, E> Ticket<T, E> {
     ///
     /// # Panics
     /// If the ticket was polled as a future before, and that gave the answer.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, E>, Self> {
+    pub fn wait_timeout(mut self, timeout: Duration) -> Result<Result<T, E>, Self> {
+        if let Some(result) = self.try_take() {
+            return Ok(result);
+        }
+        self.hurry();
         let deadline = clock::deadline(timeout);
         let mut state = self.cell.state.lock();
         loop {
@@ -218,16 +254,36 @@ impl<T, E> Ticket<T, E> {
     /// Whether it is known what became of the command: [`Ticket::wait`] would not wait.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        !matches!(*self.cell.state.lock(), State::Waiting(_))
+        let done = self.cell.is_done();
+        if !done && let Some(hurry) = &self.hurry {
+            hurry.hurry();
+        }
+        done
+    }
+}
+
+impl<T, E> Drop for Ticket<T, E> {
+    fn drop(&mut self) {
+        if self.hurry.is_some() && !self.cell.is_done() {
+            self.hurry();
+        }
+    }
+}
+
+impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for Ticket<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("cell", &self.cell).finish_non_exhaustive()
     }
 }
 
 impl<T, E> Future for Ticket<T, E> {
     type Output = Result<T, E>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.cell.state.lock();
         if let Some(result) = state.take() {
+            drop(state);
+            self.hurry = None;
             return Poll::Ready(result);
         }
         if let State::Waiting(waker) = &mut *state {
@@ -236,6 +292,9 @@ impl<T, E> Future for Ticket<T, E> {
                 None => *waker = Some(context.waker().clone()),
             }
         }
+        drop(state);
+        // Wakers may run in here, this one too: no lock is held.
+        self.hurry();
         Poll::Pending
     }
 }
@@ -290,6 +349,10 @@ impl<T, E> Drop for Settler<T, E> {
 }
 
 impl<T, E> Cell<T, E> {
+    fn is_done(&self) -> bool {
+        !matches!(*self.state.lock(), State::Waiting(_))
+    }
+
     fn settle(&self, result: Result<T, E>) {
         let mut state = self.state.lock();
         if let State::Waiting(waker) = &mut *state {

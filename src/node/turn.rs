@@ -44,7 +44,7 @@ use crate::wal::{self, Located, Preparation, Wal, WalError, WalStatus};
 pub(super) const SYNCS_MAX: u32 = 1;
 /// How many proposers may turn the core while a sync runs. The commands of the others wait in the
 /// queue for its end: that is how one turn and one sync serve many.
-const EAGER_TURNS: u32 = 4;
+const EAGER_TURNS: u32 = 1;
 /// How often one caller turns the core for others before the timer thread takes over.
 const ROUNDS_MAX: u32 = 8;
 /// How many errands may wait, and how many slots a page for a peer has at the most.
@@ -217,7 +217,7 @@ impl<M: StateMachine> Shared<M> {
             // Pairs with the same fence of whoever put something into a queue and then found the
             // lock taken: one of the two sees what the other did.
             fence(Ordering::SeqCst);
-            if self.inputs.is_empty() {
+            if self.inputs.are_quiet() {
                 return;
             }
             if rounds == ROUNDS_MAX && self.stopped.get().is_none() {
@@ -447,6 +447,10 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets the core's own timers and those of fragments ring.
     pub(super) fn on_timeout(&self) {
+        let look_at = self.inputs.proposals.ripen_old(self.clock.now());
+        if look_at.is_some() {
+            self.alarm.set_look(look_at);
+        }
         self.turn(|core, now| {
             if !self.stopping.load(Ordering::SeqCst) {
                 core.replica.handle_timeout(now);

@@ -16,11 +16,15 @@ use super::turn::{Core, Shared};
 use crate::machine::StateMachine;
 use crate::membership::Peer;
 use crate::message::Message;
+use crate::replica::ProposeError;
 use crate::time::Instant;
 use crate::trace;
 use crate::transport::Deliver;
 use crate::wire::{self, Body, FrameError};
 
+/// How many commands may wait for their answers. Of a machine that has stopped the core bounds the
+/// slots only, and a slot may have a thousand tickets.
+const PENDING_MAX: usize = 65_536;
 /// How many frames may wait to be taken in, and their bytes.
 const INBOX_FRAMES: usize = 4096;
 const INBOX_BYTES: usize = 16 << 20;
@@ -156,14 +160,18 @@ impl<M: StateMachine> Shared<M> {
         }
         let mut commands = self.inputs.proposals.take();
         let mut pending = self.pending.lock();
-        commands.drain(|command, settler| match core.replica.propose(now, command) {
-            Ok(id) => {
-                core.groups.proposed += 1;
-                pending.push(id.sequence, settler);
-            }
-            Err(error) => {
-                let error = TicketError::refused(error, self.stopped());
-                core.effects.settled.push((settler, error));
+        commands.drain(|command, settler| {
+            let has_room = pending.places() < PENDING_MAX;
+            let taken = has_room.then(|| core.replica.propose(now, command));
+            match taken.unwrap_or(Err(ProposeError::Full)) {
+                Ok(id) => {
+                    core.groups.proposed += 1;
+                    pending.push(id.sequence, settler);
+                }
+                Err(error) => {
+                    let error = TicketError::refused(error, self.stopped());
+                    core.effects.settled.push((settler, error));
+                }
             }
         });
         drop(pending);

@@ -371,3 +371,49 @@ fn in_a_burst_a_command_waits_until_its_proposer_stops_and_no_longer() {
     assert_eq!(applied.recv(), Ok(19));
     ticket.wait().unwrap();
 }
+
+/// Says that it has begun with a command, and ends with none while the other end of `held` is held.
+struct Stopped {
+    begun: mpsc::Sender<()>,
+    held: mpsc::Receiver<()>,
+}
+
+impl StateMachine for Stopped {
+    type Answer = ();
+
+    fn apply(&mut self, _: Place, _: &[u8]) {
+        self.begun.send(()).expect("the test lives");
+        self.held.recv().expect_err("nothing is sent");
+    }
+}
+
+#[test]
+fn a_machine_that_has_stopped_lets_so_many_commands_wait_and_no_more() {
+    let ((begun, begins), (hold, held)) = (mpsc::channel(), mpsc::channel());
+    let log = Wal::open(Box::new(HeapMedium::new(1)), CLUSTER, ReplicaId(1), WalOptions::default());
+    let transport = Network::new().transport(ReplicaId(1));
+    let config = Config::new([ReplicaId(1)]);
+    let node = Node::start(config, log.unwrap(), transport, Stopped { begun, held }).unwrap();
+    let first = node.propose(b"x");
+    // From now on it holds the ticket of that one, and nothing else takes any.
+    begins.recv().unwrap();
+    let mut tickets = Vec::new();
+    for _ in 0..5 {
+        // The core takes all of them in at once, so that many share few slots.
+        node.owner.shared.look(|_| tickets.extend((0..16_000).map(|_| node.propose(b"x"))));
+    }
+    let is_done = |tickets: &[Ticket<_>]| tickets.iter().filter(|ticket| ticket.is_done()).count();
+    while node.status().pending + is_done(&tickets) < tickets.len() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let status = node.status();
+    assert!(status.replica.chosen < Slot(100), "the slots are not what bounds it");
+    assert_eq!(status.pending, 65_536);
+    drop(hold);
+    first.wait().unwrap();
+    let (applied, refused): (Vec<_>, Vec<_>) =
+        tickets.into_iter().map(Ticket::wait).partition(Result::is_ok);
+    assert_eq!((applied.len(), refused.len()), (65_536, 80_000 - 65_536));
+    assert!(refused.iter().all(|refused| matches!(refused, Err(TicketError::Full))));
+    node.propose(b"x").wait().unwrap();
+}

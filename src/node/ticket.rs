@@ -432,6 +432,11 @@ impl<T> Pending<T> {
         core::mem::take(&mut self.places)
     }
 
+    /// How many places are held: one for each number from the first that waits to the last.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.places.iter().flatten().count()

@@ -1,0 +1,48 @@
+//! Measures synod beside other engines and servers: the same commands, the same check of what every
+//! replica applied, the runs of all peers in turn.
+//!
+//! Raw results go to a file, one line of JSON for each measurement; tables show the median and the
+//! range. Only ratios within one run say anything: the machine differs, and it drifts.
+//!
+//! Exit code 0: all was measured, and every target is met. 1: not so. 2: bad options.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+#![allow(dead_code, reason = "the suites that use it all come one by one")]
+
+mod check;
+mod engine;
+mod results;
+mod summary;
+mod targets;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures synod beside other consensus engines and servers.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// Protocol engines: all replicas in one thread, memory only.
+    Engine(engine::Options),
+    /// Holds raw results against the targets, a line for each.
+    Targets(targets::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Options::parse().suite {
+        Suite::Engine(options) => engine::run(&options),
+        Suite::Targets(options) => targets::run(&options),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("peers: {failure}");
+        ExitCode::FAILURE
+    })
+}

@@ -52,6 +52,11 @@ fn the_words_are_the_papers() {
     }
     finds(words, "src/slot.rs", concat!("// see iss", "ue #2"));
     finds(words, "docs/A.md", concat!("Comm", "itted entries"));
+    let (theirs, peer) =
+        (concat!("LogEntry::Deci", "ded(x)"), "benches/peers/src/engine/omnipaxos.rs");
+    finds(words, "src/slot.rs", theirs);
+    finds(words, peer, concat!("// what is deci", "ded"));
+    passes(words, peer, theirs);
     passes(words, "docs/A.md", "undecidable; a group commit; this issue is hard; a shared lock");
     keeps(words);
 }
@@ -79,6 +84,10 @@ fn features_are_switched_in_two_files() {
 fn names_say_something() {
     finds(names, "src/helpers.rs", "");
     finds(names, "src/slot.rs", &format!("pub fn {}slot() {{}}", "get_"));
+    let storage = "benches/peers/src/engine/openraft/storage.rs";
+    finds(names, storage, &format!("fn {}slot() {{}}", "get_"));
+    finds(names, "src/slot.rs", &format!("fn {}log_state(&self) {{}}", "get_"));
+    passes(names, storage, &format!("async fn {}log_state(&mut self) {{}}", "get_"));
     keeps(names);
 }
 

@@ -96,6 +96,6 @@ pub(crate) fn proofs(files: &[File], exists: impl Fn(&str) -> bool) -> Vec<Strin
 
 /// Whether the name looks like that of a file or directory of the project.
 fn is_path(name: &str) -> bool {
-    let roots = ["src/", "tests/", "docs/", "tools/", "fuzz/", "examples/"];
+    let roots = ["src/", "tests/", "docs/", "tools/", "fuzz/", "examples/", "benches/"];
     roots.iter().any(|root| name.starts_with(root)) && !name.contains([' ', ':', '*'])
 }

@@ -97,7 +97,11 @@ pub(crate) fn forbidden() -> Vec<String> {
 
 pub(crate) fn words(file: &File) -> Vec<String> {
     let forbidden = forbidden();
+    // A name that others gave: there is no other way to take what it holds.
+    let theirs = concat!("LogEntry::Deci", "ded(");
+    let is_theirs = file.path == "benches/peers/src/engine/omnipaxos.rs";
     file.findings(|line| {
+        let line = &if is_theirs { line.replace(theirs, "") } else { line.into() };
         let lower = line.to_lowercase();
         let plain = forbidden.iter().find(|word| match word.strip_suffix(['!', '/']) {
             Some(stem) => words_at(line, stem).any(|at| line[at..].starts_with(word.as_str())),
@@ -150,10 +154,18 @@ pub(crate) fn names(file: &File) -> Vec<String> {
         findings.push(file.finding(0, "a name that says nothing"));
     }
     if file.is_rust() {
+        // Names that others gave: what implements their traits must use them.
+        let theirs: &[&str] = match file.path.as_str() {
+            "benches/peers/src/engine/openraft/storage.rs" => {
+                &["log_state", "log_reader", "snapshot_builder", "current_snapshot"]
+            }
+            _ => &[],
+        };
         let code = File::new(&file.path, code_of(&file.text));
         findings.extend(code.findings(|line| {
-            line.contains(concat!("fn ", "get_"))
-                .then(|| "a getter is named for what it gets".into())
+            let (_, name) = line.split_once(concat!("fn ", "get_"))?;
+            let name = name.split('(').next().unwrap_or_default();
+            (!theirs.contains(&name)).then(|| "a getter is named for what it gets".into())
         }));
     }
     findings

@@ -59,8 +59,8 @@ pub(crate) fn in_order(
     }
 }
 
-/// Holds that all replicas applied the same `commands`, in whatever order: for clients that run side
-/// by side.
+/// Holds that all replicas applied the same `commands`, in whatever order: for clients that run
+/// side by side.
 ///
 /// # Errors
 ///

@@ -7,8 +7,6 @@
 //! Exit code 0: all was measured, and every target is met. 1: not so. 2: bad options.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
-#![allow(dead_code, reason = "the suites that use it all come one by one")]
-
 mod check;
 mod engine;
 mod results;

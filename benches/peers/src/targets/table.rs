@@ -29,11 +29,25 @@ const CPU: Of = Of {
 const DURABLE: Of = Of { suite: "durable", metric: "commands_per_second", ..CPU };
 const SERVERS: Of = Of { suite: "servers", metric: "commands_per_second", ..CPU };
 
+/// A short log and a long one, by their commands: what is measured of these shows growth, and
+/// nothing else.
+const LENGTHS: [u64; 2] = [10_000, 1_000_000];
+
+/// Whether a log has that length, rounded up to whole windows.
+fn has_length(it: &Measurement, commands: u64) -> bool {
+    it.commands == commands.next_multiple_of(it.in_flight.max(1))
+}
+
 /// The results, to be asked.
 struct All<'a>(&'a [Measurement]);
 
 impl All<'_> {
     fn of(&self, of: Of) -> impl DoubleEndedIterator<Item = &Measurement> {
+        let growth = |it: &Measurement| LENGTHS.iter().any(|length| has_length(it, *length));
+        self.alike(of).filter(move |it| it.suite != CPU.suite || !growth(it))
+    }
+
+    fn alike(&self, of: Of) -> impl DoubleEndedIterator<Item = &Measurement> {
         self.0.iter().filter(move |it| {
             (it.suite.as_str(), it.metric.as_str()) == (of.suite, of.metric)
                 && (it.replicas, it.in_flight) == (of.replicas, of.in_flight)
@@ -67,14 +81,15 @@ impl All<'_> {
 
     /// The median of a log of this length.
     fn at_length(&self, peer: &str, commands: u64) -> Option<f64> {
-        let near = |it: &&Measurement| it.commands.abs_diff(commands) < CPU.in_flight;
-        let found = self.of(CPU).rev().filter(near).find(|it| it.peer == peer)?;
+        let mut found = self.alike(CPU).rev().filter(|it| has_length(it, commands));
+        let found = found.find(|it| it.peer == peer)?;
         Some(Summary::of(&found.runs)?.median)
     }
 
     /// How much more a command costs in a log of 10^6 than in one of 10^4.
     fn growth(&self, peer: &str) -> Option<f64> {
-        Some(self.at_length(peer, 1_000_000)? / self.at_length(peer, 10_000)?)
+        let [short, long] = LENGTHS;
+        Some(self.at_length(peer, long)? / self.at_length(peer, short)?)
     }
 }
 

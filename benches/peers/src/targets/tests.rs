@@ -175,3 +175,14 @@ fn rows_have_names_of_their_own() {
     assert_eq!(rows.len(), count);
     assert!(rows.iter().all(|row| !row.contains(": ") && !row.contains('|')));
 }
+
+#[test]
+fn what_shows_growth_is_judged_for_nothing_else() {
+    let length = |commands, nanos| {
+        let at = (3, 256, 64, commands);
+        measured("engine", "synod", "cpu_nanos_per_command", at, &[nanos])
+    };
+    let mut all = vec![cpu("floor", 256, 10.0), cpu("synod", 256, 12.0)];
+    all.extend([length(10_240, 30.0), length(1_000_192, 90.0)]);
+    assert_eq!(verdict(&all, "engine, window 256, to the floor"), Verdict::Aim);
+}

@@ -142,7 +142,7 @@ fn unknown_subcommand(name: &str, subcommand: &[u8]) -> Reply {
     Reply::error_of(format!("ERR unknown subcommand '{subcommand}'. Try {help} HELP."))
 }
 
-fn change<A: AsRef<[u8]>>(change: Change, arguments: impl IntoIterator<Item = A>) -> Step {
+fn change<A: AsRef<[u8]>>(change: Change, arguments: impl IntoIterator<Item = A> + Clone) -> Step {
     Step::Write(Write { command: encode(change, arguments), answers_value: false })
 }
 

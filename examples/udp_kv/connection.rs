@@ -6,21 +6,27 @@
 //! of the requests, and nothing more is read before they have left: whoever reads no replies is not
 //! read.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::BytesMut;
 use synod::{Applied, Ticket};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::budget::{Held, REST_MAX, Spent};
 use crate::commands::{self, Step, Write};
 use crate::info;
-use crate::parse::{ARGUMENT_BYTES_MAX, Parser, ProtocolError, Request, make_room};
+use crate::parse::{
+    ARGUMENT_BYTES_MAX, Parser, ProtocolError, READ_BYTES, Request, make_room,
+};
 use crate::replica::{failed_write, late};
 use crate::reply::{LINE_END, Reply, put_first};
 use crate::server::Shared;
@@ -42,6 +48,11 @@ const OUTPUT_BYTES: usize = 32 << 10;
 
 /// What a change costs while it is in flight, beside its bytes.
 const CHANGE_COST: usize = 1024;
+
+thread_local! {
+    /// Where connections that rest read to.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+}
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -98,6 +109,9 @@ pub(crate) struct Connection {
     run: Run,
     /// When what is waited for is answered TRYAGAIN or TIMEOUT.
     deadline: Instant,
+    /// Rings at the deadline, or at an earlier one that was never missed. So it is set once in a
+    /// while, not for each wait.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Connection {
@@ -110,6 +124,7 @@ impl Connection {
             held: shared.budget.hold(),
             run: Run::default(),
             deadline: Instant::now(),
+            alarm: Box::pin(sleep_until(Instant::now())),
             shared,
         }
     }
@@ -278,14 +293,32 @@ impl Connection {
         Ok(())
     }
 
-    async fn wait(&self, ticket: &mut Ticket<Applied<Reply>>, in_time: &mut bool) -> Reply {
-        match timeout_at(self.deadline, ticket).await {
-            Ok(Ok(applied)) => applied.answer,
-            Ok(Err(error)) => {
+    /// What the future gives, or nothing if the deadline comes first.
+    async fn before_deadline<F: Future + Unpin>(&mut self, mut future: F) -> Option<F::Output> {
+        let (alarm, deadline) = (&mut self.alarm, self.deadline);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            while alarm.as_mut().poll(context).is_ready() {
+                if Instant::now() >= deadline {
+                    return Poll::Ready(None);
+                }
+                alarm.as_mut().reset(deadline);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn wait(&mut self, ticket: &mut Ticket<Applied<Reply>>, in_time: &mut bool) -> Reply {
+        match self.before_deadline(ticket).await {
+            Some(Ok(applied)) => applied.answer,
+            Some(Err(error)) => {
                 *in_time = false;
                 failed_write(&error)
             }
-            Err(_) => {
+            None => {
                 *in_time = false;
                 Reply::timeout(&late(self.shared.client_timeout))
             }
@@ -293,7 +326,11 @@ impl Connection {
     }
 
     /// Asks the questions; returns the answers to those that it takes out, at least one.
-    async fn ask(&self, questions: &mut Vec<Question>, in_time: &mut bool) -> VecDeque<Reply> {
+    async fn ask(
+        &mut self,
+        questions: &mut Vec<Question>,
+        in_time: &mut bool,
+    ) -> VecDeque<Reply> {
         let asked = std::mem::take(questions);
         let count = asked.len();
         let refused = |why: &str| (0..count).map(|_| Reply::try_again(why)).collect();
@@ -304,16 +341,16 @@ impl Connection {
             let answers = store.answer(&asked, ANSWER_BYTES);
             (asked, answers)
         });
-        match timeout_at(self.deadline, read).await {
-            Ok(Ok((asked, answers))) => {
+        match self.before_deadline(read).await {
+            Some(Ok((asked, answers))) => {
                 questions.extend(asked.into_iter().skip(answers.len()));
                 answers.into()
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 *in_time = false;
                 refused(&error.to_string())
             }
-            Err(_) => {
+            None => {
                 *in_time = false;
                 refused(&late(self.shared.client_timeout))
             }
@@ -372,17 +409,35 @@ impl Connection {
         self.parser.rest(&mut self.input);
         self.output = BytesMut::new();
         self.hold(0).await?;
-        if self.held.any() {
-            timeout(REST_MAX, self.stream.readable()).await.map_err(|_| End::Closed)??;
+        let read = if self.held.any() {
+            timeout(REST_MAX, self.receive()).await.map_err(|_| End::Closed)?
         } else {
-            self.stream.readable().await?;
-        }
-        make_room(&mut self.input);
-        match self.stream.try_read_buf(&mut self.input) {
-            Ok(0) => Err(End::Closed),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+            self.receive().await
+        };
+        if read? == 0 { Err(End::Closed) } else { Ok(()) }
+    }
+
+    /// Waits for bytes and puts them behind the input; returns how many came, 0 at the end.
+    async fn receive(&mut self) -> io::Result<usize> {
+        let Self { stream, input, .. } = self;
+        let rests = input.capacity() == 0;
+        // Reading this way, and not when the stream is said to be readable, spares a system call
+        // that finds nothing: what did not fill the buffer was all.
+        poll_fn(|context| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                if rests {
+                    // Most requests are short: they get memory of their own length.
+                    let mut buffer = ReadBuf::new(scratch);
+                    ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+                    input.extend_from_slice(buffer.filled());
+                    return Poll::Ready(Ok(buffer.filled().len()));
+                }
+                make_room(input);
+                let before = input.len();
+                ready!(pin!(stream.read_buf(input)).poll(context))?;
+                Poll::Ready(Ok(input.len() - before))
+            })
+        })
+        .await
     }
 }

@@ -25,7 +25,7 @@ const ANNOUNCED_BYTES_MAX: i64 = 512 << 20;
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// How many bytes are read at a time.
-const READ_BYTES: usize = 16 << 10;
+pub(crate) const READ_BYTES: usize = 16 << 10;
 
 /// What an argument costs in memory beside its bytes.
 const ARGUMENT_COST: usize = size_of::<Bytes>();

@@ -25,10 +25,6 @@ const STALL: Duration = Duration::from_secs(2);
 /// How long a batch may grow, so that the Accept with it still fits one datagram.
 const BATCH_BYTES: usize = 60 << 10;
 
-/// Longer than the default: on a busy machine a process may rest for longer than that, and a leader
-/// that is only late need not be replaced.
-const ELECTION_TIMEOUT: Duration = Duration::from_millis(400);
-
 /// The longest command: the longest request, with a length before each argument.
 const COMMAND_BYTES: usize = REQUEST_BYTES_MAX + ARGUMENTS_MAX * 4 + 64;
 
@@ -56,7 +52,6 @@ impl Replica {
             batch_bytes: BATCH_BYTES,
             command_bytes: COMMAND_BYTES,
             queue_bytes: QUEUE_BYTES,
-            election_timeout: ELECTION_TIMEOUT,
             // Whoever waits in vain hears so before the time is up, and then it is certain.
             patience: options.client_timeout() * 3 / 4,
             ..Config::new(members.keys().copied())

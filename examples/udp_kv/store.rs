@@ -75,9 +75,11 @@ impl SetMode {
 /// The bytes of a command.
 pub(crate) fn encode<A: AsRef<[u8]>>(
     change: Change,
-    arguments: impl IntoIterator<Item = A>,
+    arguments: impl IntoIterator<Item = A> + Clone,
 ) -> Vec<u8> {
-    let mut command = vec![change as u8];
+    let bytes: usize = arguments.clone().into_iter().map(|it| 4 + it.as_ref().len()).sum();
+    let mut command = Vec::with_capacity(1 + bytes);
+    command.push(change as u8);
     for argument in arguments {
         let argument = argument.as_ref();
         // What a client sends is far shorter; anything else would not be taken by a node.
@@ -235,6 +237,10 @@ impl Store {
     }
 
     fn set(&mut self, key: &[u8], value: &[u8], mode: u8) -> Reply {
+        if mode == 0 {
+            self.insert(key, value);
+            return Reply::OK;
+        }
         let present = self.values.contains_key(key);
         let old = if mode & SetMode::ANSWER_OLD == 0 { None } else { Some(self.value(key)) };
         let refused = (mode & SetMode::IF_ABSENT != 0 && present)

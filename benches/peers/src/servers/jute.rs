@@ -178,7 +178,7 @@ impl Jute {
                     return Ok(());
                 }
             }
-            receive(&self.stream, &mut self.reply, REPLY_BYTES_MAX * 2).await?;
+            receive(&mut self.stream, &mut self.reply, REPLY_BYTES_MAX * 2).await?;
         }
     }
 }

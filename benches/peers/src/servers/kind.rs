@@ -157,10 +157,10 @@ impl Kind {
                 Ok(Look { leads, term })
             }
             Self::Zookeeper => {
-                let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+                let mut stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
                 send(&stream, b"srvr").await?;
                 let mut text = Vec::new();
-                while receive(&stream, &mut text, 1 << 16).await.is_ok() {}
+                while receive(&mut stream, &mut text, 1 << 16).await.is_ok() {}
                 let text = String::from_utf8_lossy(&text);
                 read_srvr(&text).ok_or_else(|| format!("srvr says {:?}", text.trim()))
             }

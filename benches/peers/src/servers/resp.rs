@@ -95,7 +95,7 @@ impl Resp {
     }
 
     async fn more(&mut self) -> Result<(), String> {
-        receive(&self.stream, &mut self.reply, REPLY_BYTES_MAX * 2).await
+        receive(&mut self.stream, &mut self.reply, REPLY_BYTES_MAX * 2).await
     }
 
     fn shown(&self) -> String {

@@ -10,6 +10,7 @@
 mod check;
 mod engine;
 mod results;
+mod servers;
 mod summary;
 mod targets;
 mod workload;
@@ -30,6 +31,8 @@ struct Options {
 enum Suite {
     /// Protocol engines: all replicas in one thread, memory only.
     Engine(engine::Options),
+    /// Servers on loopback: `udp_kv`, etcd, ZooKeeper and Redis.
+    Servers(servers::Options),
     /// Holds raw results against the targets, a line for each.
     Targets(targets::Options),
 }
@@ -37,6 +40,7 @@ enum Suite {
 fn main() -> ExitCode {
     let done = match Options::parse().suite {
         Suite::Engine(options) => engine::run(&options),
+        Suite::Servers(options) => servers::run(&options),
         Suite::Targets(options) => targets::run(&options),
     };
     done.unwrap_or_else(|failure| {

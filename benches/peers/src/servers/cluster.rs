@@ -224,10 +224,7 @@ impl Cluster {
 /// # Errors
 ///
 /// The first failure of one; the others end.
-pub(crate) async fn all(
-    mut tasks: JoinSet<Result<(), String>>,
-    kind: Kind,
-) -> Result<(), String> {
+pub(crate) async fn all(mut tasks: JoinSet<Result<(), String>>, kind: Kind) -> Result<(), String> {
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.map_err(|error| error.to_string()).and_then(|result| result);
         ended.map_err(|error| format!("{}: {error}", kind.name()))?;

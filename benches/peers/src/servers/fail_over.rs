@@ -114,13 +114,7 @@ pub(crate) async fn round(cluster: &mut Cluster, seed: u64) -> Result<Duration, 
 }
 
 /// Writes until it is told to stop, at one address after the other.
-async fn write(
-    kind: Kind,
-    number: u32,
-    load: Load,
-    addresses: &[SocketAddr],
-    shared: &Shared,
-) {
+async fn write(kind: Kind, number: u32, load: Load, addresses: &[SocketAddr], shared: &Shared) {
     let mut at = number as usize % addresses.len().saturating_sub(1).max(1);
     let mut client: Option<Client> = None;
     let mut value = Vec::new();

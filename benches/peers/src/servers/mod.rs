@@ -30,8 +30,11 @@ use cluster::{Cluster, Setting};
 use kind::Kind;
 use load::{Figures, Load};
 
+/// What a measurement is called, and where it stands in the figures of a run.
+type Metric = (&'static str, fn(&Figures) -> f64);
+
 /// What is measured of a run, in the order of the tables.
-const METRICS: [(&str, fn(&Figures) -> f64); 6] = [
+const METRICS: [Metric; 6] = [
     ("commands_per_second", |figures| figures.per_second),
     ("p50_micros", |figures| figures.p50_micros),
     ("p99_micros", |figures| figures.p99_micros),
@@ -110,13 +113,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
     cluster::on_disk(&options.directory)?;
     // The thread that starts the servers is this one: they end when it does.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let measured = runtime.map_err(|error| error.to_string())?.block_on(until_interrupted(async {
-        match (options.fail_over, options.steady) {
-            (Some(times), _) => fail_over(options, &peers, times).await,
-            (None, Some(seconds)) => steady(options, &peers, seconds).await,
-            (None, None) => throughput(options, &peers).await,
-        }
-    }))?;
+    let measured =
+        runtime.map_err(|error| error.to_string())?.block_on(until_interrupted(async {
+            match (options.fail_over, options.steady) {
+                (Some(times), _) => fail_over(options, &peers, times).await,
+                (None, Some(seconds)) => steady(options, &peers, seconds).await,
+                (None, None) => throughput(options, &peers).await,
+            }
+        }))?;
     for measurement in &measured {
         results.append(measurement)?;
     }
@@ -138,9 +142,7 @@ fn installed(options: &Options) -> Result<Vec<Kind>, String> {
 
 /// Does the work, unless a signal comes before it is done. Then everything that it holds is dropped,
 /// and so every process ended.
-async fn until_interrupted<T>(
-    work: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
+async fn until_interrupted<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let open = |kind| signal(kind).map_err(|error: std::io::Error| error.to_string());
     let mut interrupt = open(SignalKind::interrupt())?;
     let mut terminate = open(SignalKind::terminate())?;

@@ -31,7 +31,11 @@ fn what_nothing_is_known_of_may_come_later() {
     let values: Vec<_> = (0..4)
         .map(|i| {
             let value = next(&mut ledger, 0);
-            if i == 1 || i == 2 { ledger.give_up(0) } else { ledger.acknowledge(0) }
+            if i == 1 || i == 2 {
+                ledger.give_up(0)
+            } else {
+                ledger.acknowledge(0)
+            }
             value
         })
         .collect();

@@ -24,9 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use crate::budget::{Held, REST_MAX, Spent};
 use crate::commands::{self, Step, Write};
 use crate::info;
-use crate::parse::{
-    ARGUMENT_BYTES_MAX, Parser, ProtocolError, READ_BYTES, Request, make_room,
-};
+use crate::parse::{ARGUMENT_BYTES_MAX, Parser, ProtocolError, READ_BYTES, Request, make_room};
 use crate::replica::{failed_write, late};
 use crate::reply::{LINE_END, Reply, put_first};
 use crate::server::Shared;
@@ -326,11 +324,7 @@ impl Connection {
     }
 
     /// Asks the questions; returns the answers to those that it takes out, at least one.
-    async fn ask(
-        &mut self,
-        questions: &mut Vec<Question>,
-        in_time: &mut bool,
-    ) -> VecDeque<Reply> {
+    async fn ask(&mut self, questions: &mut Vec<Question>, in_time: &mut bool) -> VecDeque<Reply> {
         let asked = std::mem::take(questions);
         let count = asked.len();
         let refused = |why: &str| (0..count).map(|_| Reply::try_again(why)).collect();

@@ -1,8 +1,8 @@
 //! For how long nothing is acknowledged when the leader is killed.
 //!
 //! Four clients write at members that live on, each again at the next one when it hears nothing for
-//! a while or hears of an error. The gap is the longest time between two acknowledgements, of any of
-//! them, around the kill.
+//! a while or hears of an error. The gap is the longest time between two acknowledgements, of any
+//! of them, around the kill.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

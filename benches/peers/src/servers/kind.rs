@@ -14,8 +14,8 @@
 //!   of 100; 512 MB of heap, which never fill here, and the collector for throughput. `forceSync`
 //!   and `preAllocSize` (64 MB) keep their defaults: each write is synced, into blocks that are
 //!   there.
-//! - Redis: one server, no copies: a bound from above for what a server over TCP with one synced log
-//!   does on this machine. Its log is not rewritten within a run.
+//! - Redis: one server, no copies: a bound from above for what a server over TCP with one synced
+//!   log does on this machine. Its log is not rewritten within a run.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};

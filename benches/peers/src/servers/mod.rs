@@ -140,8 +140,8 @@ fn installed(options: &Options) -> Result<Vec<Kind>, String> {
     if there.is_empty() { Err("none of the servers is there".into()) } else { Ok(there) }
 }
 
-/// Does the work, unless a signal comes before it is done. Then everything that it holds is dropped,
-/// and so every process ended.
+/// Does the work, unless a signal comes before it is done. Then everything that it holds is
+/// dropped, and so every process ended.
 async fn until_interrupted<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let open = |kind| signal(kind).map_err(|error: std::io::Error| error.to_string());
     let mut interrupt = open(SignalKind::interrupt())?;
@@ -202,8 +202,8 @@ async fn throughput(options: &Options, peers: &[Kind]) -> Result<Vec<Measurement
                 let run = load::run(cluster, load).await?;
                 let name = cluster.kind.name();
                 eprintln!(
-                    "{clients} clients, run {round}: {name} {:.0}/s, p50 {} us, p99 {} us, CPU {:.1} \
-                     us of clients and {:.1} of servers for each",
+                    "{clients} clients, run {round}: {name} {:.0}/s, p50 {} us, p99 {} us, CPU \
+                     {:.1} us of clients and {:.1} of servers for each",
                     run.per_second,
                     run.p50_micros,
                     run.p99_micros,

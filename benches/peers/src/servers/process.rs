@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Ports that no system gives to outgoing connections: between a kill and the new start nobody takes
-/// one away.
+/// Ports that no system gives to outgoing connections: between a kill and the new start nobody
+/// takes one away.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 /// A running process, killed and reaped when it is dropped.

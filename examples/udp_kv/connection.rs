@@ -255,9 +255,10 @@ impl Connection {
         }
         let mut in_time = true;
         if weight > 0 {
-            // As a rule the last one is settled last: waiting for it first saves waking up for each
-            // of the others.
-            for slot in slots.iter_mut().rev() {
+            // Whoever waits lets the node go on with what was proposed so far: other connections
+            // that have something to propose do so first, and one turn serves all of them.
+            tokio::task::yield_now().await;
+            for slot in &mut slots {
                 if let Slot::Ticket(ticket) = slot {
                     let reply = self.wait(ticket, &mut in_time).await;
                     *slot = Slot::Reply(reply);

@@ -24,7 +24,7 @@ fn accept(command_bytes: usize) -> Message {
         ballot,
         slot: Slot(1003),
         entry: batch.build().map_or(Entry::Noop, Entry::Batch),
-        announcement: Announcement { chosen: Slot(1000), runs: vec![Run { slots, ballot }] },
+        announcement: Announcement { chosen: Slot(1000), runs: vec![Run { slots, ballot }].into() },
     })
 }
 

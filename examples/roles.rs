@@ -74,7 +74,7 @@ impl Host<Acceptor> {
 
     fn promise(&mut self, prepare: Prepare) -> Promise {
         match self.answer(prepare.ballot.replica, prepare.into()) {
-            Message::Promise(promise) => promise,
+            Message::Promise(promise) => *promise,
             other => panic!("no promise: {other:?}"),
         }
     }

@@ -11,6 +11,7 @@ use alloc::collections::BTreeMap;
 use crate::membership::{MEMBERS_MAX, ReplicaId, Replicas};
 use crate::message::CatchUp as Request;
 use crate::outbox::Outbox;
+use crate::roster::Roster;
 use crate::slot::{Slot, Slots};
 
 const PAGE_SLOTS_MIN: u64 = 4;
@@ -41,9 +42,11 @@ const STRANGERS_MAX: usize = MEMBERS_MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CatchUp {
     /// The highest chosen mark heard from each member.
-    marks: BTreeMap<ReplicaId, Slot>,
+    marks: Roster<Slot>,
     /// The same of strangers: they may teach, but they are bounded apart from the members.
-    strangers: BTreeMap<ReplicaId, Slot>,
+    strangers: Roster<Slot>,
+    /// The highest of both.
+    highest: Slot,
     /// The page that is under way, and from whom.
     asked: Option<(ReplicaId, Slots)>,
     /// How long a page of each peer may be that was ever asked for one.
@@ -60,26 +63,27 @@ impl CatchUp {
     /// Hears a peer's chosen mark. Marks are facts: the highest counts.
     pub fn note(&mut self, from: ReplicaId, chosen: Slot, is_member: bool) {
         let marks = if is_member { &mut self.marks } else { &mut self.strangers };
-        if is_member || marks.len() < STRANGERS_MAX || marks.contains_key(&from) {
-            let mark = marks.entry(from).or_default();
+        if is_member || marks.len() < STRANGERS_MAX || marks.of(from).is_some() {
+            let mark = marks.of_or_default(from);
             *mark = chosen.max(*mark);
+            self.highest = chosen.max(self.highest);
         }
     }
 
     fn all(&self) -> impl Iterator<Item = (ReplicaId, Slot)> {
-        self.marks.iter().chain(&self.strangers).map(|(id, mark)| (*id, *mark))
+        self.marks.iter().chain(self.strangers.iter()).map(|(id, mark)| (id, *mark))
     }
 
     /// The highest chosen mark heard from this peer.
     #[must_use]
     pub fn mark(&self, of: ReplicaId) -> Slot {
-        self.marks.get(&of).copied().unwrap_or_default()
+        self.marks.of(of).copied().unwrap_or_default()
     }
 
     /// The highest chosen mark heard from anybody.
     #[must_use]
     pub fn highest(&self) -> Slot {
-        self.all().map(|(_, mark)| mark).max().unwrap_or_default()
+        self.highest
     }
 
     /// Asks for the next page as soon as the last one has come, or if the lag is long.

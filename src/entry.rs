@@ -11,6 +11,7 @@
 //! the commands' bytes, one after the other
 //! ```
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -201,7 +202,9 @@ pub enum BatchError {
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Batch {
-    bytes: Bytes,
+    /// Shared as one word: entries are kept, sent and handed out at many places, and copied and
+    /// moved for each of them.
+    bytes: Arc<Bytes>,
 }
 
 impl Batch {
@@ -229,7 +232,7 @@ impl Batch {
             .and_then(|(r, l)| r.checked_add(l)?.checked_add(HEAD_BYTES))
             .filter(|start| *start <= bytes.len())
             .ok_or_else(|| malformed("runs and lengths reach beyond the end"))?;
-        let batch = Self { bytes: bytes.clone() };
+        let batch = Self { bytes: Arc::new(bytes.clone()) };
         let mut named = 0u64;
         for origin in batch.origins() {
             named += u64::from(origin.count);
@@ -239,8 +242,8 @@ impl Batch {
                 return Err(malformed("a run is empty or overflows"));
             }
         }
-        let lengths: u64 =
-            (0..count).map(|i| u64::from(read_u32(&bytes, batch.length_at(i)))).sum();
+        let lengths = bytes[..data][batch.length_at(0)..].chunks_exact(LENGTH_BYTES);
+        let lengths: u64 = lengths.map(|length| u64::from(read_u32(length, 0))).sum();
         if named != count as u64 {
             return Err(malformed("runs name another number of commands"));
         }
@@ -251,6 +254,7 @@ impl Batch {
     }
 
     /// How many commands the batch has.
+    #[inline]
     #[must_use]
     pub fn count(&self) -> u32 {
         read_u32(&self.bytes, 4)
@@ -295,14 +299,15 @@ impl Batch {
     }
 
     /// The commands, in order.
+    #[inline]
     #[must_use]
     pub fn commands(&self) -> Commands<'_> {
-        Commands {
-            lengths: &self.bytes[self.length_at(0)..self.length_at(self.count() as usize)],
-            rest: &self.bytes[self.length_at(self.count() as usize)..],
-        }
+        let rest = &self.bytes[self.length_at(0)..];
+        let (lengths, rest) = rest.split_at(self.count() as usize * LENGTH_BYTES);
+        Commands { lengths, rest }
     }
 
+    #[inline]
     fn length_at(&self, index: usize) -> usize {
         HEAD_BYTES + read_u32(&self.bytes, 0) as usize * RUN_BYTES + index * LENGTH_BYTES
     }
@@ -346,6 +351,8 @@ pub struct Commands<'a> {
 impl<'a> Iterator for Commands<'a> {
     type Item = &'a [u8];
 
+    // In the host's own loop over what is chosen, once for each command and replica.
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let (length, lengths) = self.lengths.split_first_chunk::<LENGTH_BYTES>()?;
         let (command, rest) = self.rest.split_at(u32::from_le_bytes(*length) as usize);
@@ -353,6 +360,7 @@ impl<'a> Iterator for Commands<'a> {
         Some(command)
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         let count = self.lengths.len() / LENGTH_BYTES;
         (count, Some(count))
@@ -468,6 +476,16 @@ impl BatchBuilder {
             .saturating_add(command_bytes)
     }
 
+    /// How many commands were added.
+    pub(crate) fn count(&self) -> usize {
+        self.lengths.len() / LENGTH_BYTES
+    }
+
+    /// How many bytes they have together.
+    pub(crate) fn data_len(&self) -> usize {
+        self.data.len()
+    }
+
     /// Whether no command was added yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -492,14 +510,17 @@ impl BatchBuilder {
         }
         bytes.append(&mut self.lengths);
         bytes.append(&mut self.data);
-        Some(Batch { bytes: Bytes::from(bytes) })
+        Some(Batch { bytes: Arc::new(Bytes::from(bytes)) })
     }
 }
 
+#[inline]
 fn read_u32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(core::array::from_fn(|i| bytes[at + i]))
+    let (head, _) = bytes[at..].split_first_chunk().expect("the layout was checked");
+    u32::from_le_bytes(*head)
 }
 
 fn read_u64(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(core::array::from_fn(|i| bytes[at + i]))
+    let (head, _) = bytes[at..].split_first_chunk().expect("the layout was checked");
+    u64::from_le_bytes(*head)
 }

@@ -232,7 +232,7 @@ impl Learner {
         out: &mut Outbox,
     ) -> Result<(), Misbehaviour> {
         let open = Slots::new(self.chosen, self.chosen.plus(ALPHA));
-        for run in &announcement.runs {
+        for run in announcement.runs.iter() {
             for slot in run.slots.intersection(open).iter() {
                 match held(slot) {
                     Some(mine) if mine.ballot == run.ballot => {
@@ -249,13 +249,23 @@ impl Learner {
     #[must_use]
     pub fn announcement(&self) -> Announcement {
         let from = self.runs.len().saturating_sub(ANNOUNCED_RUNS);
-        Announcement { chosen: self.chosen, runs: self.runs[from..].to_vec() }
+        Announcement { chosen: self.chosen, runs: self.runs[from..].into() }
     }
 
     /// Passes the next slot, if it is known, and delivers it if the state machine keeps up.
     ///
     /// Its entry is given back for whoever waits to hear of it.
     pub fn pass(&mut self, out: &mut Outbox) -> Option<(Slot, Entry)> {
+        let (slot, kept) = self.pass_and_keep(true, out)?;
+        Some((slot, kept?))
+    }
+
+    /// The same; but the entry is given back only with `keep`, since for that it is copied.
+    pub(crate) fn pass_and_keep(
+        &mut self,
+        keep: bool,
+        out: &mut Outbox,
+    ) -> Option<(Slot, Option<Entry>)> {
         let slot = self.chosen;
         let (ballot, entry) = self.learned.remove(slot)?;
         Run::push(&mut self.runs, slot, ballot);
@@ -264,11 +274,12 @@ impl Learner {
         self.votes.advance(self.chosen);
         self.forget_runs();
         out.note_chosen(self.chosen);
+        let kept = keep.then(|| entry.clone());
         if self.delivered == slot && self.room() > 0 {
             self.set_delivered(slot.next());
-            out.push(Output::Chosen { slot, entry: entry.clone() });
+            out.push(Output::Chosen { slot, entry });
         }
-        Some((slot, entry))
+        Some((slot, kept))
     }
 
     /// Keeps the runs of the last ALPHA slots below the mark.
@@ -286,6 +297,9 @@ impl Learner {
 
     /// Asks the driver to apply from its log what was not delivered when it was passed.
     pub fn deliver_from_log(&mut self, out: &mut Outbox) {
+        if self.delivered == self.chosen {
+            return;
+        }
         let end = self.holes.first().map_or(self.chosen, |hole| hole.start.min(self.chosen));
         let behind = Slots::new(self.delivered, end).len();
         // Not slot by slot: wait until half of the room is free, or all that is missing fits.
@@ -329,6 +343,9 @@ impl Learner {
     /// The lowest slots from the mark on that are chosen below `upto` and not known here.
     #[must_use]
     pub fn missing(&self, upto: Slot) -> Option<Slots> {
+        if upto <= self.chosen {
+            return None;
+        }
         let end = upto.min(self.chosen.plus(ALPHA));
         let known = self.learned.iter().map(|(slot, _)| slot).find(|slot| *slot >= self.chosen);
         let missing = Slots::new(self.chosen, known.map_or(end, |slot| slot.min(end)));

@@ -106,6 +106,7 @@ mod reads;
 pub mod record;
 pub mod replay;
 pub mod replica;
+mod roster;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod slot;

@@ -6,11 +6,10 @@
 //! older copy has the right disk, perhaps even a new start, but it has forgotten votes: whoever has
 //! heard those votes finds that out, since what a member votes is durable before it says so.
 
-use alloc::collections::BTreeMap;
-
 use crate::membership::{Incarnation, Membership, Peer, ReplicaId};
 use crate::message::Standing;
 use crate::output::IgnoreReason;
+use crate::roster::Roster;
 
 /// What was heard of one member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,7 +43,7 @@ struct Life {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lives {
-    lives: BTreeMap<ReplicaId, Life>,
+    lives: Roster<Life>,
 }
 
 impl Lives {
@@ -58,7 +57,7 @@ impl Lives {
         if member.disk != from.disk {
             return Err(IgnoreReason::OtherDisk);
         }
-        let life = self.lives.entry(from.replica).or_default();
+        let life = self.lives.of_or_default(from.replica);
         if from.incarnation < life.latest {
             return Err(IgnoreReason::OldIncarnation);
         }
@@ -71,7 +70,7 @@ impl Lives {
 
     /// Hears a vote of the member: a Promise or an Accepted. Only a message that was judged.
     pub fn note_vote(&mut self, of: ReplicaId, vote: Standing) {
-        if let Some(life) = self.lives.get_mut(&of) {
+        if let Some(life) = self.lives.of_mut(of) {
             life.voted = life.voted.max(vote);
         }
     }
@@ -79,7 +78,7 @@ impl Lives {
     /// Hears what the member stood by when its present start began. False if it has forgotten what
     /// it voted before.
     pub fn note_start(&mut self, of: ReplicaId, start: Standing) -> bool {
-        let Some(life) = self.lives.get_mut(&of) else { return true };
+        let Some(life) = self.lives.of_mut(of) else { return true };
         life.remembers = start.covers(life.before);
         life.remembers
     }
@@ -89,13 +88,13 @@ impl Lives {
     #[must_use]
     pub fn may_vote(&self, of: ReplicaId) -> bool {
         let trusted = |life: &Life| life.remembers || life.before == Standing::default();
-        self.lives.get(&of).is_none_or(trusted)
+        self.lives.of(of).is_none_or(trusted)
     }
 
     /// The latest start that was heard of the member, and what it stood by before that.
     #[must_use]
     pub fn latest(&self, of: ReplicaId) -> (Incarnation, Standing) {
-        self.lives.get(&of).map(|life| (life.latest, life.before)).unwrap_or_default()
+        self.lives.of(of).map(|life| (life.latest, life.before)).unwrap_or_default()
     }
 }
 

@@ -310,7 +310,16 @@ impl Membership {
     /// The members other than `replica`.
     #[must_use]
     pub fn others(&self, replica: ReplicaId) -> Replicas {
-        self.members.iter().map(|member| member.replica).filter(|id| *id != replica).collect()
+        self.everyone().without(replica)
+    }
+
+    /// The members' names.
+    #[must_use]
+    pub(crate) fn everyone(&self) -> Replicas {
+        let mut all = Replicas::default();
+        // Their names differ and there are at most MEMBERS_MAX: no need to look for each.
+        self.members.iter().for_each(|member| all.push(member.replica));
+        all
     }
 
     /// Adds the replica's vote to `votes`. False if it is no member: such a vote never counts.
@@ -452,8 +461,21 @@ impl Replicas {
     #[must_use]
     pub fn one(replica: ReplicaId) -> Self {
         let mut set = Self::default();
-        set.insert(replica);
+        set.push(replica);
         set
+    }
+
+    /// The set without this replica, in the same order.
+    #[must_use]
+    pub(crate) fn without(&self, replica: ReplicaId) -> Self {
+        let mut set = Self::default();
+        self.iter().filter(|id| *id != replica).for_each(|id| set.push(id));
+        set
+    }
+
+    fn push(&mut self, replica: ReplicaId) {
+        self.ids[usize::from(self.count)] = replica;
+        self.count += 1;
     }
 
     /// Adds a replica.
@@ -462,8 +484,7 @@ impl Replicas {
     /// If the set would grow beyond [`MEMBERS_MAX`].
     pub fn insert(&mut self, replica: ReplicaId) {
         if !self.contains(replica) {
-            self.ids[usize::from(self.count)] = replica;
-            self.count += 1;
+            self.push(replica);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Those with neither lists nor entries are written to the wire as they stand: the order of their
 //! fields is part of its format.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ballot::Ballot;
 use crate::entry::Entry;
 use crate::membership::{Incarnation, Membership};
-use crate::slot::{Run, Slot, Slots};
+use crate::slot::{Run, RunList, Slot, Slots};
 
 pub use requests::{Forward, ForwardAnswer, ReadIndex, ReadIndexAnswer};
 
@@ -120,7 +121,7 @@ pub struct Nack {
 #[doc = include_str!("message/example.txt")]
 /// // Slot 0 was accepted at ballot 1, and is announced as chosen at that ballot.
 /// let run = Run { slots: Slots::one(Slot(0)), ballot: ballot(1) };
-/// let announcement = Announcement { chosen: Slot(1), runs: vec![run] };
+/// let announcement = Announcement { chosen: Slot(1), runs: vec![run].into() };
 /// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 1, announcement };
 /// let canvass = Canvass { sequence: 1, chosen: Slot(0) };
 /// let answers = answers([accept(1, 0), heartbeat.into(), canvass.into()]);
@@ -132,7 +133,7 @@ pub struct Announcement {
     pub chosen: Slot,
     /// Chosen slots, each with the ballot that is stored *with the chosen entry*. A follower takes
     /// a slot as chosen from here only if the ballot that it accepted *equals* the one named.
-    pub runs: Vec<Run>,
+    pub runs: RunList,
 }
 
 /// Phase 2a: asks the acceptors to accept an entry.
@@ -325,7 +326,7 @@ pub struct Fetched {
 /// ```
 #[doc = include_str!("message/example.txt")]
 /// // A leader announces far more than this replica knows.
-/// let announcement = Announcement { chosen: Slot(1000), runs: Vec::new() };
+/// let announcement = Announcement { chosen: Slot(1000), ..Announcement::default() };
 /// let heartbeat = Heartbeat { ballot: ballot(1), sequence: 1, announcement };
 /// let answers = answers([heartbeat.into()]);
 /// assert!(answers.iter().any(|answer| matches!(answer, Message::CatchUp(CatchUp { .. }))));
@@ -436,8 +437,8 @@ pub struct HandOver {
 pub enum Message {
     /// Phase 1a.
     Prepare(Prepare),
-    /// Phase 1b.
-    Promise(Promise),
+    /// Phase 1b. Boxed, as the other long ones that are rare: they would lengthen every message.
+    Promise(Box<Promise>),
     /// The refusal of a ballot.
     Nack(Nack),
     /// Phase 2a.
@@ -453,7 +454,7 @@ pub enum Message {
     /// Should I try to lead?
     Canvass(Canvass),
     /// The answer to that.
-    CanvassAnswer(CanvassAnswer),
+    CanvassAnswer(Box<CanvassAnswer>),
     /// Asks for a proposal's entry.
     Fetch(Fetch),
     /// The answer to that.
@@ -544,9 +545,20 @@ macro_rules! into_message {
     };
 }
 
+impl From<Promise> for Message {
+    fn from(promise: Promise) -> Self {
+        Self::Promise(Box::new(promise))
+    }
+}
+
+impl From<CanvassAnswer> for Message {
+    fn from(answer: CanvassAnswer) -> Self {
+        Self::CanvassAnswer(Box::new(answer))
+    }
+}
+
 into_message!(
     Prepare,
-    Promise,
     Nack,
     Accept,
     Accepted,
@@ -554,7 +566,6 @@ into_message!(
     Heartbeat,
     HeartbeatAnswer,
     Canvass,
-    CanvassAnswer,
     Fetch,
     Fetched,
     CatchUp,

@@ -208,12 +208,15 @@ impl Outbox {
             message.name(),
             self.durable
         );
-        let others: Replicas = to.iter().filter(|id| *id != self.me).collect();
-        if others.len() < to.len() {
-            self.loopback.push_back(message.clone());
-        }
-        if !others.is_empty() {
-            self.ready.push_back(Output::Send { to: others, message });
+        let others = to.without(self.me);
+        match (others.len() < to.len(), others.is_empty()) {
+            (true, true) => self.loopback.push_back(message),
+            (true, false) => {
+                self.loopback.push_back(message.clone());
+                self.ready.push_back(Output::Send { to: others, message });
+            }
+            (false, false) => self.ready.push_back(Output::Send { to: others, message }),
+            (false, true) => {}
         }
     }
 

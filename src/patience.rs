@@ -13,6 +13,8 @@ const PARTS: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Patience {
     limit: Duration,
+    /// As exactly as it remembers.
+    part: Duration,
     /// From each of these points on, the numbers from there on.
     since: VecDeque<(Instant, u64)>,
     /// Numbers below this one have waited for too long.
@@ -23,13 +25,13 @@ impl Patience {
     /// Nothing was given out, and whatever is may wait for `limit`.
     #[must_use]
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, since: VecDeque::new(), old: 0 }
+        Self { limit, part: limit / PARTS, since: VecDeque::new(), old: 0 }
     }
 
     /// Hears that the number is given out now. Numbers rise.
     pub(crate) fn start(&mut self, now: Instant, number: u64) {
         let last = self.since.back().map(|(at, _)| *at);
-        if last.is_none_or(|last| now.since(last) >= self.limit / PARTS && now > last) {
+        if last.is_none_or(|last| now > last && now.since(last) >= self.part) {
             self.since.push_back((now, number));
         }
     }

@@ -15,6 +15,7 @@ use crate::membership::{Membership, ReplicaId, Replicas, VoteSet};
 use crate::message::Promise;
 use crate::output::Misbehaviour;
 use crate::quorum::Tally;
+use crate::roster::Roster;
 use crate::slot::{ALPHA, Run, Slot, Slots};
 
 /// What phase 1 says of a slot.
@@ -55,6 +56,8 @@ struct Report {
     chosen: Slot,
     accepted: BTreeMap<Slot, Ballot>,
     faulty: BTreeMap<Slot, Ballot>,
+    /// Once every page has come: the first slot above all that they report.
+    whole: Option<Slot>,
 }
 
 /// The rank of one report of a slot: what must be adopted if it is counted.
@@ -127,14 +130,14 @@ impl Report {
 pub struct PhaseOne {
     ballot: Ballot,
     first: Slot,
-    reports: BTreeMap<ReplicaId, Report>,
+    reports: Roster<Report>,
 }
 
 impl PhaseOne {
     /// Phase 1 at this ballot, over the slots from `first` on.
     #[must_use]
     pub fn new(ballot: Ballot, first: Slot) -> Self {
-        Self { ballot, first, reports: BTreeMap::new() }
+        Self { ballot, first, reports: Roster::new() }
     }
 
     /// The ballot.
@@ -173,7 +176,7 @@ impl PhaseOne {
         if !promise.accepted.iter().chain(&promise.faulty).all(fits) {
             return Err(impossible);
         }
-        let report = self.reports.entry(from).or_default();
+        let report = self.reports.of_or_default(from);
         // Reports at the candidate's own ballot are its own proposals and say nothing.
         for run in promise.accepted.iter().filter(|run| run.ballot < self.ballot) {
             for slot in run.slots.iter() {
@@ -198,6 +201,7 @@ impl PhaseOne {
         // All that is left lies within ALPHA of a mark that only rises; ranges below it go too.
         let chosen = report.chosen;
         report.covered.retain(|_, end| *end > chosen);
+        report.whole = report.is_complete(self.first).then(|| report.end());
         Ok(())
     }
 
@@ -206,9 +210,11 @@ impl PhaseOne {
     pub fn free_from(&self, membership: &Membership) -> Option<Slot> {
         let mut votes = VoteSet::EMPTY;
         let mut end = self.first;
-        for (from, report) in self.of_members(membership) {
-            if report.is_complete(self.first) && membership.vote(&mut votes, from) {
-                end = end.max(report.end());
+        for (from, report) in self.reports.iter() {
+            if let Some(whole) = report.whole
+                && membership.vote(&mut votes, from)
+            {
+                end = end.max(whole);
             }
         }
         (membership.prepare(votes, VoteSet::EMPTY) == Tally::Won).then_some(end)
@@ -217,9 +223,7 @@ impl PhaseOne {
     /// The members whose Promise has not come whole.
     #[must_use]
     pub fn silent(&self, membership: &Membership) -> Replicas {
-        let told = |id: ReplicaId| {
-            self.reports.get(&id).is_some_and(|report| report.is_complete(self.first))
-        };
+        let told = |id| self.reports.of(id).is_some_and(|report| report.whole.is_some());
         membership.members().iter().map(|m| m.replica).filter(|id| !told(*id)).collect()
     }
 
@@ -230,7 +234,7 @@ impl PhaseOne {
         self.reports
             .iter()
             .filter(|(_, report)| has(report))
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .take(crate::membership::MEMBERS_MAX)
             .collect()
     }
@@ -243,6 +247,10 @@ impl PhaseOne {
     /// up to `u` counts only beside another one that reports `u` or higher (invariant I10).
     #[must_use]
     pub fn finding(&self, slot: Slot, membership: &Membership) -> Finding {
+        // What is asked for each new command; every report that is whole covers the slot.
+        if self.free_from(membership).is_some_and(|free| slot >= free) {
+            return Finding::Free;
+        }
         let mut ranks: Vec<Rank> = self
             .of_members(membership)
             .filter(|(_, report)| report.covers(slot))
@@ -284,16 +292,13 @@ impl PhaseOne {
         &'a self,
         membership: &'a Membership,
     ) -> impl Iterator<Item = (ReplicaId, &'a Report)> {
-        self.reports
-            .iter()
-            .map(|(from, report)| (*from, report))
-            .filter(|(from, _)| membership.member(*from).is_some())
+        self.reports.iter().filter(|(from, _)| membership.member(*from).is_some())
     }
 
     /// Whether some Promise says that the slot is chosen, whatever the others make of it.
     #[must_use]
     pub fn told_chosen(&self, slot: Slot) -> bool {
-        self.reports.values().any(|report| slot < report.chosen)
+        self.reports.iter().any(|(_, report)| slot < report.chosen)
     }
 
     /// Asserts that the entry of `ballot`, or a free one, may be proposed at the slot.

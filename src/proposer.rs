@@ -166,7 +166,7 @@ impl Proposer {
     ) {
         assert!(ballot.replica == self.me, "I2: {} prepares {ballot}", self.me);
         self.phase = Phase::Preparing(PhaseOne::new(ballot, first));
-        out.send(everyone(membership), Prepare { ballot, first });
+        out.send(membership.everyone(), Prepare { ballot, first });
     }
 
     /// Takes a page of a Promise (phase 1(b)). True if this replica leads from now on.
@@ -312,6 +312,22 @@ impl Proposer {
         membership: &Membership,
         out: &mut Outbox,
     ) -> Option<Proposed> {
+        let slot = self.propose_in_turn(hold, announcement, membership, out)?;
+        let batch = match self.proposed(slot, self.leading()?)? {
+            Entry::Batch(batch) => Some(batch.clone()),
+            Entry::Noop => None,
+        };
+        Some(Proposed { slot, batch })
+    }
+
+    /// The same, for whoever looks at the batch where it lies.
+    pub(crate) fn propose_in_turn(
+        &mut self,
+        hold: bool,
+        announcement: &Announcement,
+        membership: &Membership,
+        out: &mut Outbox,
+    ) -> Option<Slot> {
         if !self.has_work(hold, announcement.chosen) {
             return None;
         }
@@ -327,13 +343,10 @@ impl Proposer {
             return None;
         }
         leading.next = slot.next();
-        let Some(batch) = self.queue.pop(slot, hold, self.limits.batch_bytes) else {
-            leading.send_accept(slot, Entry::Noop, None, announcement, membership, out);
-            return Some(Proposed { slot, batch: None });
-        };
-        let entry = Entry::Batch(batch.clone());
+        let batch = self.queue.pop(slot, hold, self.limits.batch_bytes);
+        let entry = batch.map_or(Entry::Noop, Entry::Batch);
         leading.send_accept(slot, entry, None, announcement, membership, out);
-        Some(Proposed { slot, batch: Some(batch) })
+        Some(slot)
     }
 
     /// Hears that somebody has accepted something in the slots below `end`, at whatever ballot, or
@@ -493,7 +506,7 @@ impl Leading {
         let before = self.proposed.insert(slot, entry.clone());
         assert!(before.is_none(), "I2: {slot} proposed twice at {ballot}");
         let announcement = announcement.clone();
-        out.send(everyone(membership), Accept { ballot, slot, entry, announcement });
+        out.send(membership.everyone(), Accept { ballot, slot, entry, announcement });
     }
 
     fn send_accepts_again(
@@ -509,7 +522,8 @@ impl Leading {
             if slot >= self.stale || sent > bytes {
                 break;
             }
-            let to: Replicas = everyone(membership).iter().filter(|id| !voted(slot, *id)).collect();
+            let to: Replicas =
+                membership.everyone().iter().filter(|id| !voted(slot, *id)).collect();
             if to.is_empty() {
                 continue;
             }
@@ -534,11 +548,6 @@ impl Leading {
             out.send(to, Fetch { slot, ballot: from });
         }
     }
-}
-
-/// Every member, this replica too.
-fn everyone(membership: &Membership) -> Replicas {
-    membership.members().iter().map(|member| member.replica).collect()
 }
 
 #[cfg(test)]

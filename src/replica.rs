@@ -32,6 +32,7 @@ use crate::proposer::{Limits, Proposer};
 use crate::quorum::Quorums;
 use crate::reads::{Indexes, Reads};
 use crate::record::{Lsn, Recovered};
+use crate::roster::Roster;
 use crate::slot::{ALPHA, Slot};
 use crate::time::Instant;
 
@@ -117,7 +118,7 @@ pub struct Replica {
     tick_at: Instant,
     /// The latest time that an input told.
     now: Instant,
-    heard: BTreeMap<ReplicaId, Instant>,
+    heard: Roster<Instant>,
     /// What the other members last told that they have promised.
     told: BTreeMap<ReplicaId, Ballot>,
     /// The chosen and the applied mark when one of them last moved, or nothing was waited for; and
@@ -185,7 +186,7 @@ impl Replica {
             moved: (recovered.chosen, now),
             tick_at: now,
             now,
-            heard: BTreeMap::new(),
+            heard: Roster::new(),
             told: BTreeMap::new(),
             progress: ((recovered.chosen, Slot::ZERO), now),
             ignored: BTreeMap::new(),
@@ -206,7 +207,7 @@ impl Replica {
             return;
         }
         if self.is_member(from.replica) {
-            self.heard.insert(from.replica, now);
+            self.heard.set(from.replica, now);
         }
         match message {
             Message::Forming(told) => {
@@ -267,8 +268,9 @@ impl Replica {
         if self.halted.is_some() {
             return;
         }
+        self.now = self.now.max(now);
         self.learner.handle_applied(upto);
-        self.settle(now);
+        self.deliver();
     }
 
     /// The next thing to do. Call it until it says [`Output::Wait`].
@@ -477,7 +479,8 @@ impl Replica {
             while let Some(message) = self.out.next_for_me() {
                 self.dispatch(self.now, self.me.replica, message);
             }
-            let formed = self.halted.is_none() && self.forming.proceed(&mut self.out);
+            let forms = self.membership.is_none() && self.halted.is_none();
+            let formed = forms && self.forming.proceed(&mut self.out);
             if formed {
                 self.set_membership();
             }
@@ -486,25 +489,36 @@ impl Replica {
             }
         }
         self.proceed_with_hand_over();
-        self.learner.deliver_from_log(&mut self.out);
-        self.reads.deliver(self.learner.delivered(), &mut self.out);
+        self.deliver();
         if self.membership.is_some() && !self.is_disk_busy() {
             let missing = self.learner.missing(self.catch_up.highest());
             self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
         }
     }
 
+    /// Hands out what the state machine has room for, and the reads that it may then serve.
+    fn deliver(&mut self) {
+        self.learner.deliver_from_log(&mut self.out);
+        self.reads.deliver(self.learner.delivered(), &mut self.out);
+    }
+
     /// Passes the slots that are known chosen without a gap; true if there were any.
     fn pass_chosen(&mut self) -> bool {
-        let before = self.learner.chosen();
-        while let Some((slot, entry)) = self.learner.pass(&mut self.out) {
-            self.fates.pass(slot, &entry, &mut self.out);
-            self.owe(&entry);
-        }
-        let chosen = self.learner.chosen();
-        if chosen == before {
+        // Asked after every input.
+        if self.learner.learned_at(self.learner.chosen()).is_none() {
             return false;
         }
+        loop {
+            let waits = self.fates.awaited() > 0 || self.proposer.leading().is_some();
+            let Some((slot, entry)) = self.learner.pass_and_keep(waits, &mut self.out) else {
+                break;
+            };
+            if let Some(entry) = entry {
+                self.fates.pass(slot, &entry, &mut self.out);
+                self.owe(&entry);
+            }
+        }
+        let chosen = self.learner.chosen();
         self.forwarding.settle(self.fates.oldest().unwrap_or(u64::MAX));
         self.acceptor.settle(chosen, &mut self.out);
         self.proposer.settle(chosen);
@@ -533,11 +547,14 @@ impl Replica {
         if self.membership.is_none() {
             return Some((self.tick_at, Timer::Forming));
         }
+        let mut first = (self.tick_at, Timer::CatchUp);
         let resend = self.resend_at.map(|at| (at, Timer::Resend));
-        [(self.tick_at, Timer::CatchUp), self.election.wake()]
-            .into_iter()
-            .chain(resend)
-            .min_by_key(|(at, _)| *at)
+        for timer in [Some(self.election.wake()), resend].into_iter().flatten() {
+            if timer.0 < first.0 {
+                first = timer;
+            }
+        }
+        Some(first)
     }
 
     fn tick_interval(&self) -> Duration {

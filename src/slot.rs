@@ -1,8 +1,11 @@
 //! Slots of the log, half-open ranges of them, runs with a ballot, and the ring that holds what is
 //! open.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +154,7 @@ pub struct Run {
 
 impl Run {
     /// Adds a slot at the end of `runs`, lengthening the last run where it fits.
-    pub fn push(runs: &mut alloc::vec::Vec<Self>, slot: Slot, ballot: Ballot) {
+    pub fn push(runs: &mut Vec<Self>, slot: Slot, ballot: Ballot) {
         match runs.last_mut() {
             Some(last) if last.ballot == ballot && last.slots.end == slot => {
                 last.slots.end = slot.next();
@@ -164,6 +167,75 @@ impl Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.slots, self.ballot)
+    }
+}
+
+/// Runs in the order of their slots. A single one, as is the rule, takes no memory of its own.
+///
+/// ```
+/// use synod::slot::{Run, RunList, Slots};
+/// use synod::{Ballot, ReplicaId, Slot};
+///
+/// let ballot = Ballot { round: 1, replica: ReplicaId(2) };
+/// let run = |slot| Run { slots: Slots::one(Slot(slot)), ballot };
+/// let runs: RunList = vec![run(3), run(8)].into();
+/// assert_eq!((runs.len(), runs[1]), (2, run(8)));
+/// assert!(RunList::default().is_empty());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct RunList(Listed);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Listed {
+    One(Run),
+    /// Any number but one, so that equal lists are equal.
+    Other(Box<[Run]>),
+}
+
+impl Deref for RunList {
+    type Target = [Run];
+
+    fn deref(&self) -> &[Run] {
+        match &self.0 {
+            Listed::One(run) => core::slice::from_ref(run),
+            Listed::Other(runs) => runs,
+        }
+    }
+}
+
+impl From<&[Run]> for RunList {
+    fn from(runs: &[Run]) -> Self {
+        match runs {
+            [run] => Self(Listed::One(*run)),
+            other => Self(Listed::Other(other.into())),
+        }
+    }
+}
+
+impl From<Vec<Run>> for RunList {
+    fn from(runs: Vec<Run>) -> Self {
+        match &runs[..] {
+            [run] => Self(Listed::One(*run)),
+            _ => Self(Listed::Other(runs.into())),
+        }
+    }
+}
+
+impl Hash for RunList {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self[..].hash(state);
+    }
+}
+
+impl Default for RunList {
+    fn default() -> Self {
+        Self(Listed::Other(Box::default()))
+    }
+}
+
+impl fmt::Debug for RunList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -180,17 +252,21 @@ impl fmt::Display for Run {
 /// ring.advance(Slot(13));
 /// assert!(ring.is_empty() && !ring.has_place(Slot(12)));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Ring<T> {
     first: Slot,
-    places: VecDeque<Option<T>>,
+    /// The first slot above every slot that is held; not below `first`.
+    end: Slot,
+    /// A power of two of places, at least as many as lie between the two marks, or none yet: a
+    /// slot's place is its number, the high bits left out. All others are empty.
+    places: Vec<Option<T>>,
 }
 
 impl<T> Ring<T> {
     /// An empty ring whose first place is for `first`.
     #[must_use]
     pub fn new(first: Slot) -> Self {
-        Self { first, places: VecDeque::new() }
+        Self { first, end: first, places: Vec::new() }
     }
 
     /// The lowest slot that has a place.
@@ -202,7 +278,7 @@ impl<T> Ring<T> {
     /// The first slot above every slot that is held.
     #[must_use]
     pub fn end(&self) -> Slot {
-        self.first.plus(self.places.len() as u64)
+        self.end
     }
 
     /// Whether the slot has a place: not passed yet, and less than [`ALPHA`] on.
@@ -211,22 +287,23 @@ impl<T> Ring<T> {
         slot >= self.first && slot.since(self.first) < ALPHA
     }
 
+    /// Where the slot's place is, if something may be held there.
+    fn index(&self, slot: Slot) -> Option<usize> {
+        let open = self.first <= slot && slot < self.end;
+        open.then(|| place(slot, self.places.len()))
+    }
+
     /// What is held for the slot.
     #[must_use]
     pub fn at(&self, slot: Slot) -> Option<&T> {
-        if slot < self.first {
-            return None;
-        }
-        self.places.get(usize::try_from(slot.since(self.first)).ok()?)?.as_ref()
+        self.places[self.index(slot)?].as_ref()
     }
 
     /// What is held for the slot, to change it.
     #[must_use]
     pub fn at_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        if slot < self.first {
-            return None;
-        }
-        self.places.get_mut(usize::try_from(slot.since(self.first)).ok()?)?.as_mut()
+        let index = self.index(slot)?;
+        self.places[index].as_mut()
     }
 
     /// Holds `value` for the slot.
@@ -239,58 +316,98 @@ impl<T> Ring<T> {
             "{slot} has no place in a ring that begins at {}",
             self.first
         );
-        let index = slot.since(self.first) as usize;
-        while self.places.len() <= index {
-            self.places.push_back(None);
+        // Below ALPHA.
+        let needed = slot.since(self.first) as usize + 1;
+        if needed > self.places.len() {
+            self.grow(needed.next_power_of_two());
         }
+        self.end = self.end.max(slot.next());
+        let index = place(slot, self.places.len());
         self.places[index].replace(value)
+    }
+
+    fn grow(&mut self, places: usize) {
+        let mut wider = Vec::new();
+        wider.resize_with(places, || None);
+        let before = self.places.len();
+        for slot in Slots::new(self.first, self.end).iter() {
+            wider[place(slot, places)] = self.places[place(slot, before)].take();
+        }
+        self.places = wider;
     }
 
     /// Takes out what is held for the slot.
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
-        if slot < self.first {
-            return None;
-        }
-        let index = usize::try_from(slot.since(self.first)).ok()?;
-        let taken = self.places.get_mut(index)?.take();
-        while matches!(self.places.back(), Some(None)) {
-            self.places.pop_back();
+        let index = self.index(slot)?;
+        let taken = self.places[index].take();
+        while self.first < self.end && self.places[self.last()].is_none() {
+            self.end = Slot(self.end.0 - 1);
         }
         taken
     }
 
+    fn last(&self) -> usize {
+        place(Slot(self.end.0 - 1), self.places.len())
+    }
+
     /// Drops every place below `first`. A lower `first` does nothing.
     pub fn advance(&mut self, first: Slot) {
-        let passed = usize::try_from(first.since(self.first)).unwrap_or(usize::MAX);
-        if passed >= self.places.len() {
-            self.places.clear();
-        } else {
-            self.places.drain(..passed);
+        if first <= self.first {
+            return;
         }
-        self.first = self.first.max(first);
+        for slot in Slots::new(self.first, first.min(self.end)).iter() {
+            let index = place(slot, self.places.len());
+            self.places[index] = None;
+        }
+        self.first = first;
+        self.end = self.end.max(first);
     }
 
     /// What is held, in slot order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Slot, &T)> {
-        let first = self.first;
-        self.places
-            .iter()
-            .enumerate()
-            .filter_map(move |(i, place)| place.as_ref().map(|held| (first.plus(i as u64), held)))
+        let open = Slots::new(self.first, self.end);
+        open.iter().filter_map(|slot| self.at(slot).map(|held| (slot, held)))
     }
 
     /// What is held, in slot order, to change it.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (Slot, &mut T)> {
         let first = self.first;
-        self.places
-            .iter_mut()
-            .enumerate()
-            .filter_map(move |(i, place)| place.as_mut().map(|held| (first.plus(i as u64), held)))
+        let split = if self.places.is_empty() { 0 } else { place(first, self.places.len()) };
+        let (later, sooner) = self.places.split_at_mut(split);
+        let wrap = first.plus(sooner.len() as u64);
+        let sooner = sooner.iter_mut().enumerate().map(move |(i, held)| (first, i, held));
+        let later = later.iter_mut().enumerate().map(move |(i, held)| (wrap, i, held));
+        sooner
+            .chain(later)
+            .filter_map(|(from, i, held)| held.as_mut().map(|held| (from.plus(i as u64), held)))
     }
 
     /// Whether nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.iter().all(Option::is_none)
+        self.first == self.end
+    }
+}
+
+/// The place of the slot among so many, a power of two.
+fn place(slot: Slot, places: usize) -> usize {
+    // Only the low bits matter.
+    slot.0 as usize & (places - 1)
+}
+
+/// Rings are equal if they hold the same for the same slots, however many places they have.
+impl<T: PartialEq> PartialEq for Ring<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.first, self.end) == (other.first, other.end) && self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Eq> Eq for Ring<T> {}
+
+impl<T: Hash> Hash for Ring<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.first.hash(state);
+        self.iter().for_each(|held| held.hash(state));
+        self.end.hash(state);
     }
 }

@@ -87,7 +87,7 @@ fn promises() -> Vec<(&'static str, Message)> {
     let (accepted, faulty) = (Vec::new(), Vec::new());
     let slots = Slots::new(Slot(300), Slot(300));
     let empty = Promise { slots, last: true, accepted, faulty, ..promise.clone() };
-    vec![("promise", Message::Promise(promise)), ("promise_of_nothing", Message::Promise(empty))]
+    vec![("promise", promise.into()), ("promise_of_nothing", empty.into())]
 }
 
 fn elections() -> Vec<(&'static str, Message)> {
@@ -106,7 +106,7 @@ fn elections() -> Vec<(&'static str, Message)> {
     let flexible = Membership::with_quorums(members.clone(), flexible).ok();
     let members = Membership::new(members).ok();
     let runs = vec![run(390, 398, low), run(398, 400, ballot(8, 2))];
-    let announcement = Announcement { chosen, runs };
+    let announcement = Announcement { chosen, runs: runs.into() };
     vec![
         ("prepare", Message::Prepare(Prepare { ballot: high, first: Slot(300) })),
         ("nack", Message::Nack(Nack { ballot: low, promised: high, chosen })),
@@ -123,8 +123,8 @@ fn elections() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("canvass", Message::Canvass(Canvass { sequence, chosen })),
-        ("canvass_answer", Message::CanvassAnswer(answer)),
-        ("canvass_answer_yes", Message::CanvassAnswer(yes)),
+        ("canvass_answer", answer.into()),
+        ("canvass_answer_yes", yes.into()),
         ("forming", Message::Forming(Forming { members, formed: true })),
         ("refused", Message::Refused(Refused { incarnation: Incarnation(7), before: start })),
         ("forming_without_a_list", Message::Forming(Forming { members: None, formed: false })),
@@ -134,7 +134,7 @@ fn elections() -> Vec<(&'static str, Message)> {
 
 fn entries() -> Vec<(&'static str, Message)> {
     let (ballot, slot, chosen) = (ballot(7, 1), Slot(1 << 33), Slot(400));
-    let announcement = Announcement { chosen, runs: vec![run(399, 400, ballot)] };
+    let announcement = Announcement { chosen, runs: vec![run(399, 400, ballot)].into() };
     let accept = Accept { ballot, slot, entry: entry(), announcement };
     let noop =
         Accept { entry: Entry::Noop, announcement: Announcement::default(), ..accept.clone() };
@@ -179,7 +179,7 @@ fn courier_frames() -> Vec<(&'static str, Vec<u8>)> {
 fn clients() -> Vec<(&'static str, Message)> {
     let Entry::Batch(batch) = entry() else { panic!("a batch") };
     let run = Run { slots: Slots::new(Slot(300), Slot(400)), ballot: ballot(7, 1) };
-    let announcement = || Announcement { chosen: Slot(400), runs: vec![run] };
+    let announcement = || Announcement { chosen: Slot(400), runs: vec![run].into() };
     let (ballot, incarnation) = (ballot(7, 1), Incarnation(4));
     let forward = Forward { ballot, after: 17, limit: Slot(656), batch, chosen: Slot(399) };
     let (taken, next) = (19, Slot(401));

@@ -52,7 +52,7 @@ fn pages_for(
 
 fn as_promise(message: Message) -> Promise {
     match message {
-        Message::Promise(promise) => promise,
+        Message::Promise(promise) => *promise,
         other => panic!("a {} instead of a Promise", other.name()),
     }
 }

@@ -381,8 +381,10 @@ fn the_same_message_is_not_under_way_twice() {
     let mut later = accept(7, MIB);
     if let Message::Accept(accept) = &mut later {
         let slots = Slots::one(Slot(6));
-        accept.announcement =
-            Announcement { chosen: Slot(7), runs: vec![Run { slots, ballot: accept.ballot }] };
+        accept.announcement = Announcement {
+            chosen: Slot(7),
+            runs: vec![Run { slots, ballot: accept.ballot }].into(),
+        };
     }
     link.send(0, &later);
     let counters = link.couriers[0].counters();

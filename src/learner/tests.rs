@@ -190,7 +190,7 @@ fn the_same_news_twice_is_no_news() {
     let again = learner.learn(Slot(0), ballot(7, 2), entry("x"), None, &mut out);
     assert_eq!((again, drain(&mut out).records), (Ok(()), vec![]));
     learner.pass(&mut out);
-    assert_eq!(learner.announcement().runs, [run(0, 1, ballot(1, 1))]);
+    assert_eq!(*learner.announcement().runs, [run(0, 1, ballot(1, 1))]);
     let passed = learner.learn(Slot(0), ballot(7, 2), entry("x"), None, &mut out);
     assert_eq!((passed, drain(&mut out).records), (Ok(()), vec![]));
 }

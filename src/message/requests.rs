@@ -90,7 +90,7 @@ pub struct ReadIndex {
 ///     incarnation: Incarnation::default().next(0),
 ///     reads: 3, // Reads 0 to 2.
 ///     index: Slot(5),
-///     announcement: Announcement { chosen: Slot(5), runs: Vec::new() },
+///     announcement: Announcement { chosen: Slot(5), ..Announcement::default() },
 /// };
 /// assert_eq!(Message::from(answer).chosen(), Some(Slot(5)));
 /// ```

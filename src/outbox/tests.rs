@@ -52,7 +52,7 @@ pub(crate) fn entry(text: &str) -> Entry {
 }
 
 pub(crate) fn announcement(chosen: u64, runs: Vec<Run>) -> Announcement {
-    Announcement { chosen: Slot(chosen), runs }
+    Announcement { chosen: Slot(chosen), runs: runs.into() }
 }
 
 /// An empty log of a formed replica, of three members.

@@ -13,6 +13,8 @@ use crate::slot::Slot;
 pub(super) struct Queue {
     /// Commands that this replica took in, and was never offered to anybody.
     own: VecDeque<BatchBuilder>,
+    /// An empty one, for the memory that it has.
+    spare: BatchBuilder,
     own_bytes: usize,
     /// Batches of other replicas, each with the first slot in which it may not be proposed.
     forwarded: VecDeque<(Batch, Slot)>,
@@ -26,10 +28,6 @@ fn cost(command_bytes: usize) -> usize {
     command_bytes + COMMAND_OVERHEAD_BYTES
 }
 
-fn cost_of(batch: &Batch) -> usize {
-    batch.commands().map(|command| cost(command.len())).sum()
-}
-
 impl Queue {
     /// Takes a command of this replica in, into the last batch if it fits there.
     pub(super) fn push(&mut self, id: CommandId, command: &[u8], batch_bytes: usize) {
@@ -37,7 +35,7 @@ impl Queue {
         match self.own.back_mut().filter(fits) {
             Some(batch) => batch.push(id, command),
             None => {
-                let mut batch = BatchBuilder::default();
+                let mut batch = core::mem::take(&mut self.spare);
                 batch.push(id, command);
                 self.own.push_back(batch);
             }
@@ -75,18 +73,23 @@ impl Queue {
 
     /// The next batch of this replica's commands.
     pub(super) fn pop_own(&mut self) -> Option<Batch> {
-        let batch = self.own.pop_front()?.build()?;
-        self.own_bytes -= cost_of(&batch);
-        Some(batch)
+        let mut builder = self.own.pop_front()?;
+        self.own_bytes -= builder.data_len() + builder.count() * COMMAND_OVERHEAD_BYTES;
+        let batch = builder.build();
+        self.spare = builder;
+        batch
     }
 
     /// What is proposed in this slot: as many waiting batches as fit one. Forwarded ones that came
     /// too late for the slot are dropped: whoever sent them learns that as the slot is passed.
     pub(super) fn pop(&mut self, slot: Slot, hold: bool, batch_bytes: usize) -> Option<Batch> {
-        let mut parts: Vec<Batch> = Vec::new();
-        let mut bytes = 0;
         let own_first = !hold && !self.forwarded_first;
         self.forwarded_first = own_first;
+        if self.forwarded.is_empty() {
+            return if hold { None } else { self.pop_own() };
+        }
+        let mut parts: Vec<Batch> = Vec::new();
+        let mut bytes = 0;
         if own_first && let Some(own) = self.pop_own() {
             bytes += own.bytes().len();
             parts.push(own);

@@ -116,12 +116,13 @@ impl Replica {
             return false;
         }
         let (hold, announcement) = (self.holds_own(), self.learner.announcement());
-        let proposed = self.proposer.propose_next(hold, &announcement, membership, &mut self.out);
-        let Some(proposed) = proposed else { return false };
+        let proposed =
+            self.proposer.propose_in_turn(hold, &announcement, membership, &mut self.out);
+        let Some(slot) = proposed else { return false };
         // The Accept tells everybody what is chosen.
         self.owed = Replicas::default();
-        if let Some(batch) = proposed.batch {
-            self.fates.propose(ballot, proposed.slot, &batch);
+        if let Some(Entry::Batch(batch)) = self.proposer.proposed(slot, ballot) {
+            self.fates.propose(ballot, slot, batch);
         }
         self.settle(self.now);
         true

@@ -128,7 +128,7 @@ impl Replica {
     pub fn why_stalled(&self, now: Instant) -> Option<Stalled> {
         let (cause, waits_for) = self.cause()?;
         let limit = self.config.heartbeat * SILENT_HEARTBEATS;
-        let ago = |member| self.heard.get(&member).map(|at| now.since(*at));
+        let ago = |member| self.heard.of(member).map(|at| now.since(*at));
         let silent = waits_for.iter().map(|member| (*member, ago(*member)));
         let silent = silent.filter(|(_, ago)| ago.is_none_or(|ago| ago > limit)).collect();
         let own = self.acceptor.promised();

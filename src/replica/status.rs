@@ -122,7 +122,7 @@ impl Replica {
         let peer = |replica| PeerStatus {
             replica,
             chosen: self.catch_up.mark(replica),
-            heard: self.heard.get(&replica).copied(),
+            heard: self.heard.of(replica).copied(),
         };
         let others = self.config.members.iter().copied().filter(|id| *id != self.me.replica);
         Status {

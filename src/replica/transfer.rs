@@ -102,7 +102,7 @@ impl Replica {
         let timeout = self.config.election_timeout;
         let alive = self.heard.iter().filter(|(_, at)| self.now.since(**at) < timeout);
         let rank = |id: ReplicaId| (self.preference.of(id), self.catch_up.mark(id));
-        let best = alive.map(|(id, _)| *id).max_by_key(|id| rank(*id));
+        let best = alive.map(|(id, _)| id).max_by_key(|id| rank(*id));
         let to = self.hand_over.to().or(best).ok_or(TransferError::NobodyElse);
         match (self.halted.is_some(), self.proposer.leading()) {
             (true, _) => Err(TransferError::Halted),
@@ -129,7 +129,7 @@ impl Replica {
 
     /// Goes on with a hand-over that is under way, as far as it can.
     pub(super) fn proceed_with_hand_over(&mut self) {
-        let (Some(ballot), Some(to)) = (self.proposer.leading(), self.hand_over.to()) else {
+        let (Some(to), Some(ballot)) = (self.hand_over.to(), self.proposer.leading()) else {
             return;
         };
         let extent = Extent {

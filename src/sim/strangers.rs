@@ -251,7 +251,7 @@ fn forge(
         Ballot { round: status.promised.round.saturating_add(1 + below(9)), replica: from };
     let slots = Slots::new(status.chosen, status.chosen.plus(1 + below(20)));
     let standing = Standing { promised: ballot, end: slots.end };
-    let announcement = Announcement { chosen, runs: Vec::new() };
+    let announcement = Announcement { chosen, ..Announcement::default() };
     match kind {
         0 => {
             let (accepted, faulty) = (Vec::new(), Vec::new());

@@ -144,7 +144,7 @@ impl<'a> Header<'a> {
             },
             Message::HeartbeatAnswer(m) => Self::HeartbeatAnswer(m.clone()),
             Message::Canvass(m) => Self::Canvass(m.clone()),
-            Message::CanvassAnswer(m) => Self::CanvassAnswer(m.clone()),
+            Message::CanvassAnswer(m) => Self::CanvassAnswer((**m).clone()),
             Message::Fetch(m) => Self::Fetch(m.clone()),
             Message::Fetched(m) => Self::Fetched {
                 slot: m.slot,
@@ -304,7 +304,7 @@ impl<'a> Header<'a> {
 }
 
 fn told(chosen: Slot, runs: Runs<'_>) -> Announcement {
-    Announcement { chosen, runs: runs.into_vec() }
+    Announcement { chosen, runs: runs.into_vec().into() }
 }
 
 /// The payload of a message's frame.

@@ -79,7 +79,7 @@ fn runs(g: &mut Gen, start: Slot, many: bool) -> Vec<Run> {
 
 fn announcement(g: &mut Gen) -> Announcement {
     let (start, many) = (slot(g), u8::arbitrary(g).is_multiple_of(16));
-    Announcement { chosen: slot(g), runs: runs(g, start, many) }
+    Announcement { chosen: slot(g), runs: runs(g, start, many).into() }
 }
 
 fn entry(g: &mut Gen) -> Entry {
@@ -130,7 +130,7 @@ fn message(g: &mut Gen, kind: usize) -> Message {
     let sequence = u64::arbitrary(g);
     match kind {
         0 => Message::Prepare(Prepare { ballot: ballot_a, first: slot_a }),
-        1 => Message::Promise(promise(g)),
+        1 => promise(g).into(),
         2 => Message::Nack(Nack { ballot: ballot_a, promised: ballot_b, chosen }),
         3 => Message::Accept(Accept {
             ballot: ballot_a,
@@ -157,7 +157,7 @@ fn message(g: &mut Gen, kind: usize) -> Message {
             priority: u8::arbitrary(g),
         }),
         8 => Message::Canvass(Canvass { sequence, chosen }),
-        9 => Message::CanvassAnswer(CanvassAnswer {
+        9 => Message::from(CanvassAnswer {
             sequence,
             yes: bool::arbitrary(g),
             promised: ballot_a,
@@ -359,7 +359,7 @@ fn the_longest_headers_fit() {
         faulty: runs,
     };
     // Gaps of any length would make the header longer, but the slots end at SLOT_MAX.
-    let frame = frame_of(&Message::Promise(promise));
+    let frame = frame_of(&Message::from(promise));
     assert!(decode(CLUSTER, frame.clone()).is_ok());
     let gaps = 2 * ALPHA as usize * 9;
     assert!(frame.len() + gaps <= FRAME_OVERHEAD, "{} is too little", FRAME_OVERHEAD);

@@ -9,7 +9,7 @@ use crate::roles::{ASKER, Bench, accept, ballot, entry};
 /// Joins the pages of one Promise: the last one must be the last.
 fn reported(messages: &[Message]) -> Vec<Run> {
     let page = |message: &Message| match message {
-        Message::Promise(promise) => promise.clone(),
+        Message::Promise(promise) => (**promise).clone(),
         other => panic!("no Promise: {other:?}"),
     };
     let pages: Vec<Promise> = messages.iter().map(page).collect();

@@ -80,7 +80,7 @@ fn an_informed_learner_takes_only_the_very_proposal() {
         assert!(bench.accepts(ballot(2, 2), 0, entry(1)));
         let (mut learner, mut out) = learner();
         let runs = vec![Run { slots: Slots::one(Slot(0)), ballot: told }];
-        let announcement = Announcement { chosen: Slot(1), runs };
+        let announcement = Announcement { chosen: Slot(1), runs: runs.into() };
         let held = |slot| bench.acceptor.held(slot);
         assert_eq!(learner.handle_announcement(&announcement, held, &mut out), Ok(()));
         assert_eq!(learner.learned(Slot(0)), taken.then(|| entry(1)).as_ref(), "told of {told}");

@@ -290,7 +290,7 @@ fn a_leader_keeps_many_slots_in_flight() {
     let slots: Vec<u64> = bench.proposes().iter().map(|accept| accept.slot.0).collect();
     assert_eq!(slots, (0..16).collect::<Vec<_>>(), "as many as the pipeline has");
     bench.proposer.settle(Slot(3));
-    let chosen = Announcement { chosen: Slot(3), runs: vec![] };
+    let chosen = Announcement { chosen: Slot(3), ..Announcement::default() };
     let mut more = 0;
     while bench.proposer.propose_next(false, &chosen, &bench.members, &mut bench.out).is_some() {
         more += 1;

@@ -71,7 +71,7 @@ impl Observer {
     /// Takes as chosen what was proposed at the very ballot that is announced.
     fn learn_announced(&mut self, announcement: &Announcement) {
         let open = Slots::new(self.learner.chosen(), self.learner.chosen().plus(ALPHA));
-        for run in &announcement.runs {
+        for run in announcement.runs.iter() {
             for slot in run.slots.intersection(open).iter() {
                 let Some(held) = self.overheard.get(&slot) else { continue };
                 if held.ballot == run.ballot && self.learner.learned(slot).is_none() {

@@ -3,7 +3,7 @@
 use synod::ballot::Ballot;
 use synod::entry::Entry;
 use synod::membership::{Peer, ReplicaId};
-use synod::message::{Accept, Accepted, Announcement, Message, Nack, Prepare, Promise};
+use synod::message::{Accept, Accepted, Announcement, Message, Nack, Prepare};
 use synod::slot::{ALPHA, Run, Slot, Slots};
 
 use crate::cluster::{Cluster, FULL, Host, Table, WITNESS, open};
@@ -137,7 +137,7 @@ fn a_witness_answers_what_is_on_its_disk_and_keeps_it() {
     // Killed after it: the promise is kept.
     let (early, late) = answers(cluster.witness(), &table, one, prepare);
     assert_eq!(early, vec![]);
-    assert!(matches!(&late[..], [Message::Promise(Promise { ballot, .. })] if *ballot == high));
+    assert!(matches!(&late[..], [Message::Promise(promise)] if promise.ballot == high));
     cluster.start_witness(&table);
     assert_eq!(cluster.witness().acceptor.promised(), high);
     let prepare = Prepare { ballot: low, first: open };

@@ -16,6 +16,7 @@ pub(crate) const STOREYS: [&[&str]; 6] = [
         "quorum",
         "record",
         "replay",
+        "roster",
         "slot",
         "time",
     ],

@@ -104,12 +104,12 @@ pub(super) fn answers(sent: &Message, view: View) -> Vec<Message> {
         Message::Forward(Forward { ballot, batch, limit, chosen, .. }) => {
             let numbers =
                 batch.origins().last().map(|run| run.first.sequence + u64::from(run.count));
-            let announcement = Announcement { chosen: *chosen, runs: Vec::new() };
+            let announcement = Announcement { chosen: *chosen, ..Announcement::default() };
             let (incarnation, taken) = (Incarnation(view.me.incarnation), numbers.unwrap_or(0));
             ForwardAnswer { ballot: *ballot, incarnation, taken, next: *limit, announcement }.into()
         }
         Message::ReadIndex(ReadIndex { reads, chosen, .. }) => {
-            let announcement = Announcement { chosen: *chosen, runs: Vec::new() };
+            let announcement = Announcement { chosen: *chosen, ..Announcement::default() };
             let incarnation = Incarnation(view.me.incarnation);
             ReadIndexAnswer { incarnation, reads: *reads, index: *chosen, announcement }.into()
         }
@@ -283,7 +283,7 @@ impl Speaker<'_, '_> {
     fn announcement(&mut self) -> Announcement {
         let chosen = self.slot();
         let start = self.slot();
-        Announcement { chosen, runs: self.runs(start).0 }
+        Announcement { chosen, runs: self.runs(start).0.into() }
     }
 
     fn of_commands_and_reads(&mut self, kind: u8) -> Message {

@@ -309,7 +309,7 @@ fn reports_all(promise: &Promise, log: &Logged<'_>) {
 
 /// What is announced lies in the log with that very ballot.
 fn announces_what_is_known(announcement: &Announcement, log: &Logged<'_>) {
-    for run in &announcement.runs {
+    for run in announcement.runs.iter() {
         assert!(run.slots.end <= announcement.chosen, "I6: announces above its own mark");
         for slot in run.slots.iter() {
             assert!(log.has(slot, run.ballot), "announces {slot} at {}, not held", run.ballot);

@@ -55,7 +55,7 @@ impl Liar {
     }
 
     fn announcement(&mut self, from: u32) -> Announcement {
-        Announcement { chosen: self.slot(), runs: self.runs(from) }
+        Announcement { chosen: self.slot(), runs: self.runs(from).into() }
     }
 
     fn message(&mut self, from: u32) -> Message {

@@ -121,7 +121,7 @@ impl Oracle {
             let pages = self.promises.entry(promise.ballot).or_default();
             let pages = pages.entry(index_of(from.replica)).or_default();
             if !pages.contains(promise) {
-                pages.push(promise.clone());
+                pages.push((**promise).clone());
             }
         }
     }
@@ -238,7 +238,7 @@ impl Oracle {
         at: usize,
         announcement: &Announcement,
     ) -> Result<(), Broken> {
-        for run in &announcement.runs {
+        for run in announcement.runs.iter() {
             // Announcements repeat themselves, and what was true of a slot once stays true: only
             // what the last looks at this ballot did not see is looked at.
             let nothing = Slots { start: run.slots.start, end: run.slots.start };

@@ -111,7 +111,7 @@ impl History {
 
     /// The promise, sent and delivered.
     fn promised(&mut self, from: u32, to: usize, ballot: Ballot, accepted: &[Run]) {
-        let promise = Message::Promise(Self::promise(ballot, accepted));
+        let promise = Message::from(Self::promise(ballot, accepted));
         self.send(from, promise.clone()).unwrap();
         self.oracle.on_deliver(peer(from, 1), to - 1, &promise);
     }
@@ -323,7 +323,7 @@ fn i6_something_is_applied_told_or_written_that_is_not_chosen() {
     let record = Record::Chosen { slot: S0, ballot: ballot(1, 1), entry: a() };
     breaks("I6", history.write(3, &record, S0));
     let runs = std::vec![run(S0, ballot(1, 1))];
-    let announcement = Announcement { chosen: S0, runs };
+    let announcement = Announcement { chosen: S0, runs: runs.into() };
     breaks("I6", history.send(1, Heartbeat { ballot: ballot(1, 1), sequence: 1, announcement }));
     let mut other = History::chosen();
     breaks("I6", other.oracle.on_apply(0, S0, &b()));
@@ -333,7 +333,7 @@ fn i6_something_is_applied_told_or_written_that_is_not_chosen() {
 fn tag_an_announcement_names_a_ballot_that_proposed_nothing_there() {
     let mut history = History::chosen();
     let runs = std::vec![run(S0, ballot(7, 1))];
-    let announcement = Announcement { chosen: S1, runs };
+    let announcement = Announcement { chosen: S1, runs: runs.into() };
     breaks("TAG", history.send(1, Heartbeat { ballot: ballot(1, 1), sequence: 1, announcement }));
 }
 

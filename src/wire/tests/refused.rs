@@ -10,8 +10,8 @@ fn naming(slot: Slot) -> Vec<Message> {
     let slots = Slots { start: below, end: slot };
     let empty = Slots { start: zero, end: zero };
     let runs = vec![Run { slots, ballot }];
-    let marked = Announcement { chosen: slot, runs: vec![] };
-    let ran = Announcement { chosen: zero, runs };
+    let marked = Announcement { chosen: slot, ..Announcement::default() };
+    let ran = Announcement { chosen: zero, runs: runs.into() };
     let entry = || Entry::Noop;
     let promise = |slots, chosen| {
         let (accepted, faulty) = (vec![], vec![]);
@@ -89,10 +89,10 @@ fn impossible_messages_are_refused() {
     let promise = |slots: Slots, accepted: &[Run], faulty: &[Run]| {
         let (accepted, faulty) = (accepted.to_vec(), faulty.to_vec());
         let chosen = Slot(0);
-        Message::Promise(Promise { ballot, slots, last: true, chosen, accepted, faulty })
+        Promise { ballot, slots, last: true, chosen, accepted, faulty }.into()
     };
     let announced = |runs: Vec<Run>, chosen: u64| {
-        let announcement = Announcement { chosen: Slot(chosen), runs };
+        let announcement = Announcement { chosen: Slot(chosen), runs: runs.into() };
         Message::Heartbeat(Heartbeat { ballot, sequence: 1, announcement })
     };
     let accepted = |slots| Message::Accepted(Accepted { ballot, slots, chosen: Slot(0) });

@@ -456,12 +456,44 @@ fn the_default_access_suits_the_file_system() {
 
 #[test]
 fn a_segment_that_somebody_cuts_short_is_an_error_not_a_signal() {
+    // Short writes are calls to the file, long ones go through the mapping.
+    for bytes in [100, 100_000] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (mut wal, _) = open_mapped(directory.path()).expect("opens");
+        append(&mut wal, &accepted(0, 1, bytes)).expect("appends");
+        let segment = directory.path().join("0000000000000001.log");
+        let file = fs::OpenOptions::new().write(true).open(segment).expect("the segment");
+        file.set_len(4096).expect("cut");
+        let sync = wal.start_sync().expect("starts").expect("something");
+        assert!(matches!(wal.finish(sync.run()), Err(WalError::Poisoned { .. })), "{bytes}");
+    }
+}
+
+/// With segments that take long entries.
+fn open_mapped(path: &Path) -> Opened {
+    let access = Some(FileAccess::Mapped);
+    let options = DirectoryOptions { access, ..DirectoryOptions::default() };
+    Wal::open_directory_with(path, CLUSTER, ME, options)
+}
+
+#[test]
+fn what_long_and_short_writes_bring_to_the_same_pages_is_found_again() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (mut wal, _) = open(directory.path(), FileAccess::Mapped).expect("opens");
-    append(&mut wal, &accepted(0, 1, 100)).expect("appends");
-    let segment = directory.path().join("0000000000000001.log");
-    let file = fs::OpenOptions::new().write(true).open(segment).expect("the segment");
-    file.set_len(4096).expect("cut");
-    let sync = wal.start_sync().expect("starts").expect("something");
-    assert!(matches!(wal.finish(sync.run()), Err(WalError::Poisoned { .. })));
+    let (mut wal, _) = open_mapped(directory.path()).expect("opens");
+    let lengths = [100, 100_000, 1, 70_000, 65_000, 300_000, 64];
+    let records = (0..).zip(lengths).map(|(slot, bytes)| accepted(slot, 1, bytes));
+    let records = records.collect::<Vec<_>>();
+    for record in &records {
+        append(&mut wal, record).expect("appends");
+        let sync = wal.start_sync().expect("starts").expect("something");
+        wal.finish(sync.run()).expect("syncs");
+    }
+    drop(wal);
+    let (wal, recovered) = open_mapped(directory.path()).expect("opens again");
+    assert_eq!((recovered.last.0, wal.status().lost), (lengths.len() as u64, 0));
+    for record in &records {
+        let Record::Accepted { slot, ballot, entry } = record else { unreachable!() };
+        let found = wal.locate(*slot).expect("it is there").read().expect("it is readable");
+        assert_eq!(found, (*ballot, entry.clone()));
+    }
 }

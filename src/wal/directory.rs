@@ -336,7 +336,11 @@ impl MediumFile for DirectoryFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         match &self.map {
             Some(map) if bytes.len() >= MAPPED_BYTES_MIN => map.copy_in(&self.file, offset, bytes),
-            Some(_) | None => self.file.write_all_at(bytes, offset),
+            Some(map) => {
+                map.check_length(&self.file)?;
+                self.file.write_all_at(bytes, offset)
+            }
+            None => self.file.write_all_at(bytes, offset),
         }
     }
 

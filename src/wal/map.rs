@@ -49,9 +49,7 @@ impl Map {
         if end.is_none_or(|end| end > self.bytes) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if file.metadata()?.len() < self.bytes as u64 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        self.check_length(file)?;
         let raw = self.raw.lock().unwrap_or_else(PoisonError::into_inner);
         let start = offset as usize;
         populate(&raw, start, bytes.len())?;
@@ -68,6 +66,17 @@ impl Map {
             target.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         }
         let_go(&raw, start, bytes.len());
+        Ok(())
+    }
+
+    /// Checks that nobody has cut the mapped file short.
+    ///
+    /// # Errors
+    /// If somebody has.
+    pub(super) fn check_length(&self, file: &File) -> io::Result<()> {
+        if file.metadata()?.len() < self.bytes as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(())
     }
 

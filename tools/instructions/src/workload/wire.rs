@@ -50,7 +50,7 @@ fn accept(commands: u64, command_bytes: usize) -> Message {
         ballot,
         slot: Slot(1003),
         entry: Entry::Batch(batch.build().expect("it holds commands")),
-        announcement: Announcement { chosen: Slot(1000), runs: vec![Run { slots, ballot }] },
+        announcement: Announcement { chosen: Slot(1000), runs: vec![Run { slots, ballot }].into() },
     })
 }
 

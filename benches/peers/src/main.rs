@@ -7,7 +7,9 @@
 //! Exit code 0: all was measured, and every target is met. 1: not so. 2: bad options.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 mod check;
+mod durable;
 mod engine;
 mod results;
 mod servers;
@@ -33,6 +35,8 @@ enum Suite {
     Engine(engine::Options),
     /// Servers on loopback: `udp_kv`, etcd, ZooKeeper and Redis.
     Servers(servers::Options),
+    /// Replicas with logs on a disk, and a sync before each acknowledgement.
+    Durable(durable::Options),
     /// Holds raw results against the targets, a line for each.
     Targets(targets::Options),
 }
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Options::parse().suite {
         Suite::Engine(options) => engine::run(&options),
         Suite::Servers(options) => servers::run(&options),
+        Suite::Durable(options) => durable::run(&options),
         Suite::Targets(options) => targets::run(&options),
     };
     done.unwrap_or_else(|failure| {

@@ -1,0 +1,72 @@
+//! Commands per second, latencies from the proposal to the application at the proposer's replica,
+//! and processor time, of every peer in every situation, in turn.
+
+use anyhow::{Context as _, Result};
+
+use super::drive::{Run, drive};
+use super::table::{Cell, Table};
+use super::{Options, Peer, Setup, floor, place};
+
+/// A run that something outside disturbed (a stall of the disk beyond an election timeout changes
+/// the leader) is done again, this often at the most, and said so.
+const TRIES: usize = 3;
+
+pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
+    for round in 1..=options.runs {
+        for &replicas in &options.replicas {
+            for &value_bytes in &options.value_bytes {
+                for &in_flight in &options.in_flight {
+                    let situation = (replicas, in_flight, value_bytes);
+                    for &peer in options.peers() {
+                        one(options, table, peer, situation)?;
+                    }
+                }
+            }
+        }
+        eprintln!("round {round} of {}", options.runs);
+    }
+    Ok(())
+}
+
+fn one(
+    options: &Options,
+    table: &mut Table,
+    peer: Peer,
+    (replicas, in_flight, value_bytes): (usize, usize, usize),
+) -> Result<()> {
+    let name = peer.name();
+    let cell = Cell { peer: &name, replicas, in_flight, value_bytes };
+    let mut tries = 0;
+    let run = loop {
+        tries += 1;
+        let place = place::for_run(&options.directory)?;
+        let setup = Setup { directory: place.path(), replicas, in_flight, value_bytes };
+        let run = if peer == Peer::Floor {
+            floor::measure(&setup, options.length())
+                .inspect(|floor| {
+                    table.add(cell, "all_p50_micros", floor.run.commands, floor.all_p50_micros);
+                })
+                .map(|floor| floor.run)
+        } else {
+            cluster(options, peer, &setup)
+        };
+        match run.with_context(|| format!("{name}, {in_flight} in flight")) {
+            Ok(run) => break run,
+            Err(failure) if tries < TRIES => eprintln!("again, for it failed: {failure:#}"),
+            Err(failure) => return Err(failure),
+        }
+    };
+    table.add(cell, "commands_per_second", run.commands, run.commands_per_second());
+    table.add(cell, "p50_micros", run.commands, run.p50_micros);
+    table.add(cell, "p99_micros", run.commands, run.p99_micros);
+    table.add(cell, "cpu_nanos_per_command", run.commands, run.cpu_nanos_per_command());
+    Ok(())
+}
+
+/// A run of a peer with replicas, and the check of what they applied.
+fn cluster(options: &Options, peer: Peer, setup: &Setup<'_>) -> Result<Run> {
+    let mut cluster = peer.start(setup)?;
+    let (run, commands) = drive(cluster.as_mut(), setup.in_flight as u64, options.length())?;
+    super::check(setup, &cluster.stop(commands)?, commands)?;
+    Ok(run)
+}

@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use super::drive::Cluster;
 use super::threads::{self, Input, Place};
 use super::{Setup, place};
-use crate::check::Applied;
 
 const TICK: Duration = Duration::from_millis(10);
 

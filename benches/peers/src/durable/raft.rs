@@ -12,8 +12,8 @@
 //! written: raft does not ask for that.
 //!
 //! `raft`: the thread of the replica writes and syncs by itself; what a leader sends goes out
-//! before, what waits for the disk afterwards. `raft-async`: a second thread of each replica writes,
-//! all that has queued up in one write (`advance_append_async`, `on_persist_ready`).
+//! before, what waits for the disk afterwards. `raft-async`: a second thread of each replica
+//! writes all that has queued up in one go (`advance_append_async`, `on_persist_ready`).
 
 use std::collections::BTreeMap;
 use std::path::Path;

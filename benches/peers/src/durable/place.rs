@@ -13,7 +13,7 @@ const IN_MEMORY: [(i128, &str); 2] = [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ram
 
 /// Files are filled in writes of this size, the one after which later syncs are the fastest:
 /// larger writes leave large folios in the page cache.
-const FILL: [u8; 64 << 10] = [0; 64 << 10];
+static FILL: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Refuses a directory where a sync does nothing.
 pub(crate) fn check(directory: &Path) -> Result<()> {

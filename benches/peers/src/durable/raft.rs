@@ -93,7 +93,7 @@ struct Write {
 
 /// Where the log is written.
 enum Disk {
-    Own(Engine),
+    Own(Box<Engine>),
     Second { writes: Sender<Write>, thread: thread::JoinHandle<Result<()>> },
 }
 
@@ -124,7 +124,7 @@ impl Replica {
             node.campaign()?;
         }
         let disk = match writer {
-            Writer::Own => Disk::Own(engine),
+            Writer::Own => Disk::Own(Box::new(engine)),
             Writer::Second => {
                 let (writes, queue) = unbounded();
                 let (me, peers) = (place.me, place.peers.clone());

@@ -68,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) pipeline_slots: u64,
     pub(crate) batch_bytes: usize,
     pub(crate) unsynced_bytes: usize,
+    /// How long replica 1 believes without an answer that it leads, or that another one does.
+    pub(crate) first_election_timeout: Duration,
 }
 
 impl Settings {
@@ -82,6 +84,7 @@ impl Settings {
             pipeline_slots: config.pipeline_slots,
             batch_bytes: config.batch_bytes,
             unsynced_bytes: config.unsynced_bytes,
+            first_election_timeout: config.election_timeout,
         }
     }
 }
@@ -101,14 +104,19 @@ impl Nodes {
         let handles = members.iter().map(|id| {
             let directory = place::of_replica(run, id.0.into());
             let log = Wal::open_directory_with(directory, cluster, *id, options)?;
+            let defaults = Config::new(members.iter().copied());
             let config = Config {
                 seed: id.0.into(),
+                election_timeout: match id.0 {
+                    1 => settings.first_election_timeout,
+                    _ => defaults.election_timeout,
+                },
                 queue_bytes: settings.queue_bytes,
                 pipeline_bytes: settings.pipeline_bytes,
                 pipeline_slots: settings.pipeline_slots,
                 batch_bytes: settings.batch_bytes,
                 unsynced_bytes: settings.unsynced_bytes,
-                ..Config::new(members.iter().copied())
+                ..defaults
             };
             Ok(Node::start(config, log, network.transport(*id), Seen::default())?)
         });
@@ -131,6 +139,17 @@ impl Nodes {
             thread::sleep(Duration::from_millis(2));
         }
         bail!("no replica of synod leads after {PATIENCE:?}")
+    }
+
+    /// Lets replica 1 lead.
+    pub(crate) fn let_first_lead(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.leader()? != 0 {
+            ensure!(Instant::now() < deadline, "replica 1 does not take over");
+            // Refused while it is behind, or another hand-over goes on: then it is asked again.
+            let _ = self.handles[self.leader()?].transfer(ReplicaId(1)).wait();
+        }
+        Ok(())
     }
 
     /// What each replica saw, once it has seen all that was acknowledged; then they stop.

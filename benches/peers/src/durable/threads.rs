@@ -165,12 +165,9 @@ impl<M: Send> Cluster for Threads<M> {
     }
 
     fn applied(&mut self) -> Result<u64> {
-        let first = match self.applied.recv_timeout(PATIENCE) {
-            Ok(first) => first,
-            Err(_) => {
-                self.end()?;
-                bail!("nothing is applied any more");
-            }
+        let Ok(first) = self.applied.recv_timeout(PATIENCE) else {
+            self.end()?;
+            bail!("nothing is applied any more");
         };
         Ok(first + self.applied.try_iter().sum::<u64>())
     }

@@ -86,7 +86,10 @@ fn write(file: &File, queue: &Receiver<Write>) {
         let done = file.write_all_at(&bytes, at).and_then(|()| file.sync_data());
         at += bytes.len() as u64;
         for waits in waiting {
-            let done = done.as_ref().map(|()| ()).map_err(|e| io::Error::other(e.to_string()));
+            let done = match &done {
+                Ok(()) => Ok(()),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
             match waits {
                 Waits::Entries(callback) => callback.io_completed(done),
                 Waits::Vote(waiter) => drop(waiter.send(done)),

@@ -25,18 +25,18 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use openraft::base::{BoxFuture, BoxStream};
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
-use openraft::raft::{
+use openraft_next::base::{BoxFuture, BoxStream};
+use openraft_next::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft_next::network::RPCOption;
+use openraft_next::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, VoteRequest,
     VoteResponse,
 };
-use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::type_config::alias::{
+use openraft_next::storage::{EntryResponder, RaftStateMachine};
+use openraft_next::type_config::alias::{
     LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf,
 };
-use openraft::{
+use openraft_next::{
     Config, EntryPayload, OptionalSend, Raft, RaftNetworkFactory, RaftNetworkV2,
     RaftSnapshotBuilder, ServerState, SnapshotPolicy,
 };
@@ -60,11 +60,11 @@ impl std::fmt::Display for Command {
     }
 }
 
-openraft::declare_raft_types!(
+openraft_next::declare_raft_types!(
     pub(crate) Types:
         D = Command,
         R = (),
-        Node = openraft::EmptyNode,
+        Node = openraft_next::EmptyNode,
 );
 
 type Core = Raft<Types, Machine>;
@@ -176,7 +176,7 @@ fn unreachable(error: &(impl std::error::Error + 'static)) -> RPCError<Types> {
 impl RaftNetworkFactory<Types> for Router {
     type Network = Link;
 
-    async fn new_client(&mut self, to: u64, _node: &openraft::EmptyNode) -> Link {
+    async fn new_client(&mut self, to: u64, _node: &openraft_next::EmptyNode) -> Link {
         Link { router: self.clone(), to, known: None }
     }
 }

@@ -17,10 +17,10 @@ use std::thread;
 
 use anyhow::Result;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use openraft::entry::RaftEntry as _;
-use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
-use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
-use openraft::{EntryPayload, OptionalSend};
+use openraft_next::entry::RaftEntry as _;
+use openraft_next::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft_next::type_config::alias::{EntryOf, LogIdOf, VoteOf};
+use openraft_next::{EntryPayload, OptionalSend};
 use tokio::sync::oneshot;
 
 use super::Types;

@@ -118,7 +118,7 @@ fn the_worst_of_all_gaps_counts() {
     assert_eq!(verdict(&gaps(220.0), "gap after a kill, worst"), Verdict::Aim);
     assert_eq!(verdict(&gaps(300.0), "gap after a kill, worst"), Verdict::Must);
     assert_eq!(verdict(&gaps(301.0), "gap after a kill, worst"), Verdict::Missed);
-    let elections = [measured("servers", "synod", "elections_idle", (3, 1, 64, 1), &[0.0, 1.0])];
+    let elections = [measured("servers", "synod", "elections", (3, 0, 64, 1), &[0.0, 1.0])];
     assert_eq!(verdict(&elections, "elections in 10 idle"), Verdict::Missed);
 }
 

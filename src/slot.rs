@@ -411,3 +411,6 @@ impl<T: Hash> Hash for Ring<T> {
         self.end.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! Lists of runs, and when rings are equal. That a ring holds what it should is tested from outside,
-//! against a map.
+//! Lists of runs, and when rings are equal. That a ring holds what it should is tested from
+//! outside, against a map.
 
 use alloc::collections::BTreeSet;
 use alloc::format;

@@ -4,7 +4,7 @@
 //! storage's default `sync_writes` (every write is synced), RocksDB's defaults otherwise; ticks of
 //! 10 ms, a batch is flushed after one, elections after 100, messages are sent again after 50,
 //! replica 1 has the highest priority. All that arrived meanwhile is handled before messages are
-//! sent and what is decided is read.
+//! sent and what is chosen is read.
 
 use std::time::{Duration, Instant};
 
@@ -101,14 +101,14 @@ impl Replica {
 
     fn apply(&mut self) -> Result<()> {
         if self.core.get_decided_idx() > self.applied {
-            let decided = self.core.read_decided_suffix(self.applied).unwrap_or_default();
-            for entry in &decided {
+            let chosen = self.core.read_decided_suffix(self.applied).unwrap_or_default();
+            for entry in &chosen {
                 match entry {
                     LogEntry::Decided(Command(command)) => self.place.report.apply(command),
                     other => bail!("an entry that is no command: {other:?}"),
                 }
             }
-            self.applied += decided.len();
+            self.applied += chosen.len();
             self.place.report.tell();
         }
         if !self.led && self.core.get_current_leader() == Some((self.place.me, true)) {

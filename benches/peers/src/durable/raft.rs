@@ -173,8 +173,8 @@ impl Replica {
             let mut ready = self.node.ready();
             ensure!(ready.snapshot().is_empty(), "a snapshot where there is none");
             self.send(ready.take_messages());
-            let committed = ready.take_committed_entries();
-            self.apply(&committed)?;
+            let chosen = ready.take_committed_entries();
+            self.apply(&chosen)?;
             let batch = self.keep(&mut ready)?;
             let messages = ready.take_persisted_messages();
             self.persist(ready, batch, messages)?;

@@ -39,9 +39,9 @@ impl Alarm {
     }
 
     /// Sets when to ring for commands that nobody hurries, whatever else is set.
-    pub(super) fn set_look(&self, look: Option<Instant>) {
+    pub(super) fn set_look(&self, look: Instant) {
         let mut state = self.state.lock();
-        state.look = look;
+        state.look = Some(look);
         self.see_to(state);
     }
 

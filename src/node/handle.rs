@@ -63,7 +63,7 @@ impl<M: StateMachine> Handle<M> {
     /// Whoever proposes many, and only then waits for the tickets, is served by few syncs: after a
     /// burst of commands the next ones are gathered until their proposer waits for one of their
     /// tickets, polls it or drops it, or there are 512 of them or 64 KiB; at most for two
-    /// milliseconds. A command that is proposed and waited for never waits for others.
+    /// milliseconds. A command that is waited for at once is not held back.
     pub fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         self.owner.shared.propose(command)
     }

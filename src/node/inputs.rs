@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::StopReason;
-use super::proposals::{Placed, Proposals};
+use super::proposals::{Commands, Placed, Proposals};
 use super::queue::Budget;
 use super::read::{READS_MAX, Reading};
 use super::status::{Tallies, reason_of};
@@ -84,25 +84,19 @@ impl<M: StateMachine> Shared<M> {
         if bytes > limit {
             return Ticket::refused(TicketError::TooLarge { bytes, limit });
         }
-        let mut ticket = None;
-        let settler = || {
-            let (new, settler) = Ticket::new();
-            ticket = Some(new);
-            settler
-        };
-        let placed = self.inputs.proposals.push(command, settler, || self.clock.now());
-        let Some(mut ticket) = ticket else {
-            self.hurry();
-            return Ticket::refused(TicketError::Full);
-        };
-        match placed {
-            Placed::Ripe | Placed::Full => self.poke_for_proposal(),
+        let (mut ticket, settler) = Ticket::new();
+        match self.inputs.proposals.push(command, settler, || self.clock.now()) {
+            Placed::Ripe => self.poke_for_proposal(),
             Placed::Unripe { look_at } => {
                 let shared: Arc<Self> = Arc::clone(self);
                 ticket.hurries(shared);
-                if look_at.is_some() {
+                if let Some(look_at) = look_at {
                     self.alarm.set_look(look_at);
                 }
+            }
+            Placed::Full => {
+                self.hurry();
+                return Ticket::refused(TicketError::Full);
             }
         }
         ticket
@@ -119,10 +113,16 @@ impl<M: StateMachine> Shared<M> {
     /// Refuses the commands and reads that wait.
     fn refuse_asked(&self, core: &mut Core<M>) {
         let reason = self.stopped().unwrap_or(&StopReason::Asked);
-        self.inputs.proposals.take().drain(|_, settler| {
-            let error = TicketError::Stopped { reason: reason.clone() };
-            core.effects.settled.push((settler, error));
-        });
+        // If the core panicked, it had taken some out and not in.
+        let mut refuse = |commands: &mut Commands<_>| {
+            while let Some((_, settler)) = commands.pop() {
+                let error = TicketError::Stopped { reason: reason.clone() };
+                core.effects.settled.push((settler, error));
+            }
+        };
+        refuse(&mut core.commands);
+        self.inputs.proposals.take(&mut core.commands);
+        refuse(&mut core.commands);
         while let Ok(reading) = self.inputs.reads.1.try_recv() {
             let error = TicketError::Stopped { reason: reason.clone() };
             core.effects.unread.push((reading, error));
@@ -158,9 +158,9 @@ impl<M: StateMachine> Shared<M> {
         if !self.inputs.proposals.are_ripe() {
             return;
         }
-        let mut commands = self.inputs.proposals.take();
+        self.inputs.proposals.take(&mut core.commands);
         let mut pending = self.pending.lock();
-        commands.drain(|command, settler| {
+        while let Some((command, settler)) = core.commands.pop() {
             let has_room = pending.places() < PENDING_MAX;
             let taken = has_room.then(|| core.replica.propose(now, command));
             match taken.unwrap_or(Err(ProposeError::Full)) {
@@ -173,9 +173,7 @@ impl<M: StateMachine> Shared<M> {
                     core.effects.settled.push((settler, error));
                 }
             }
-        });
-        drop(pending);
-        self.inputs.proposals.give_back(commands);
+        }
     }
 
     fn take_piece(&self, core: &mut Core<M>, now: Instant, frame: Bytes) {

@@ -5,8 +5,9 @@
 //! other, is best served by one turn and one sync for all of them, and the moment for that is when
 //! the proposer stops: it waits for a ticket, polls one, or drops it. So while commands come one at
 //! a time each is ripe at once; when a turn has found several, those that follow ripen together,
-//! at that moment, when there are many of them, or at the latest after [`RIPENS_MICROS`].
+//! at that moment, when there are many of them, or at the latest after two milliseconds.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -16,38 +17,47 @@ use parking_lot::Mutex;
 use crate::time::Instant;
 
 /// How many commands may wait to be taken in.
-pub(super) const PROPOSALS_MAX: usize = 16_384;
+const PROPOSALS_MAX: usize = 16_384;
 /// So many, or so many bytes, need not wait for more.
 const RIPE_COMMANDS: usize = 512;
 const RIPE_BYTES: usize = 64 << 10;
 /// The longest time that a command waits for its proposer to stop: between one and two of these.
-pub(super) const RIPENS_MICROS: u64 = 1000;
+const RIPENS_MICROS: u64 = 1000;
 /// A buffer that grew beyond this is not kept.
-const SPARE_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// Commands, one after the other, and what belongs to each.
 #[derive(Debug)]
 pub(super) struct Commands<T> {
     bytes: Vec<u8>,
     /// Where each ends.
-    ends: Vec<(usize, T)>,
+    ends: VecDeque<(usize, T)>,
+    /// Where the first one begins.
+    start: usize,
 }
 
 impl<T> Default for Commands<T> {
     fn default() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new() }
+        Self { bytes: Vec::new(), ends: VecDeque::new(), start: 0 }
     }
 }
 
 impl<T> Commands<T> {
-    /// Hands out all of them, in their order, and keeps the room.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(&[u8], T)) {
-        let mut start = 0;
-        for (end, what) in self.ends.drain(..) {
-            each(&self.bytes[start..end], what);
-            start = end;
-        }
+    /// The next one.
+    pub(super) fn pop(&mut self) -> Option<(&[u8], T)> {
+        let (end, what) = self.ends.pop_front()?;
+        let start = core::mem::replace(&mut self.start, end);
+        Some((&self.bytes[start..end], what))
+    }
+
+    /// Makes room for others, none of which is there any more.
+    fn clear(&mut self) {
+        assert!(self.ends.is_empty(), "{} commands were not taken in", self.ends.len());
+        self.start = 0;
         self.bytes.clear();
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
     }
 }
 
@@ -69,8 +79,6 @@ pub(super) enum Placed {
 #[derive(Debug)]
 struct Waiting<T> {
     commands: Commands<T>,
-    /// An empty buffer.
-    spare: Commands<T>,
     /// The last turn took several at once.
     bursts: bool,
     /// How often they were taken.
@@ -91,19 +99,13 @@ pub(super) struct Proposals<T> {
 impl<T> Proposals<T> {
     /// None, and room for so many bytes; one command always finds room.
     pub(super) fn new(bytes_max: usize) -> Self {
-        let (commands, spare) = (Commands::default(), Commands::default());
-        let waiting = Waiting { commands, spare, bursts: false, takes: 0, watched: None };
+        let commands = Commands::default();
+        let waiting = Waiting { commands, bursts: false, takes: 0, watched: None };
         Self { waiting: Mutex::new(waiting), ripe: AtomicBool::new(false), bytes_max }
     }
 
-    /// Adds a command, unless there is no room. `what` is made and the clock is read only where
-    /// they are needed.
-    pub(super) fn push(
-        &self,
-        command: &[u8],
-        what: impl FnOnce() -> T,
-        now: impl FnOnce() -> Instant,
-    ) -> Placed {
+    /// Adds a command, unless there is no room. The clock is read only where it is needed.
+    pub(super) fn push(&self, command: &[u8], what: T, now: impl FnOnce() -> Instant) -> Placed {
         let mut waiting = self.waiting.lock();
         let (count, bytes) = (waiting.commands.ends.len(), waiting.commands.bytes.len());
         if count >= PROPOSALS_MAX || (count > 0 && bytes + command.len() > self.bytes_max) {
@@ -111,7 +113,7 @@ impl<T> Proposals<T> {
         }
         waiting.commands.bytes.extend_from_slice(command);
         let end = bytes + command.len();
-        waiting.commands.ends.push((end, what()));
+        waiting.commands.ends.push_back((end, what));
         if !waiting.bursts || count + 1 >= RIPE_COMMANDS || end >= RIPE_BYTES {
             self.ripe.store(true, Ordering::SeqCst);
             return Placed::Ripe;
@@ -152,22 +154,17 @@ impl<T> Proposals<T> {
         Some(now.after(Duration::from_micros(RIPENS_MICROS)))
     }
 
-    /// Takes out all that wait, ripe or not. Give the buffer back with [`Proposals::give_back`].
-    pub(super) fn take(&self) -> Commands<T> {
+    /// Takes out all that wait, ripe or not, into a buffer without commands.
+    ///
+    /// # Panics
+    /// If the buffer has commands.
+    pub(super) fn take(&self, into: &mut Commands<T>) {
+        into.clear();
         let mut waiting = self.waiting.lock();
         self.ripe.store(false, Ordering::SeqCst);
-        let spare = core::mem::take(&mut waiting.spare);
-        let taken = core::mem::replace(&mut waiting.commands, spare);
-        waiting.bursts = taken.ends.len() > 1;
+        core::mem::swap(&mut waiting.commands, into);
+        waiting.bursts = into.ends.len() > 1;
         waiting.takes += 1;
-        taken
-    }
-
-    /// Keeps the room of commands that were handed out.
-    pub(super) fn give_back(&self, commands: Commands<T>) {
-        if commands.ends.is_empty() && commands.bytes.capacity() <= SPARE_BYTES {
-            self.waiting.lock().spare = commands;
-        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::alarm::Alarm;
 use super::clock::Clock;
 use super::inputs::Inputs;
 use super::outgoing::{Frames, Outgoing};
+use super::proposals::Commands;
 use super::queue::Queue;
 use super::read::Reading;
 use super::status::{Groups, Tallies};
@@ -96,6 +97,8 @@ pub(super) struct Core<M: StateMachine> {
     pub(super) courier: Courier,
     /// Syncs that run.
     pub(super) syncs: u32,
+    /// Commands that are being taken in.
+    pub(super) commands: Commands<Settler<Applied<M::Answer>>>,
     /// Every slot below is chosen.
     pub(super) chosen: Slot,
     pub(super) groups: Groups,
@@ -159,6 +162,7 @@ impl<M: StateMachine> Shared<M> {
             last_words: None,
             courier: parts.courier,
             syncs: 0,
+            commands: Commands::default(),
             chosen: parts.chosen,
             groups: Groups::default(),
             gathered: (0, 0),
@@ -447,8 +451,7 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets the core's own timers and those of fragments ring.
     pub(super) fn on_timeout(&self) {
-        let look_at = self.inputs.proposals.ripen_old(self.clock.now());
-        if look_at.is_some() {
+        if let Some(look_at) = self.inputs.proposals.ripen_old(self.clock.now()) {
             self.alarm.set_look(look_at);
         }
         self.turn(|core, now| {

@@ -1,6 +1,7 @@
 //! What ripens when.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
@@ -10,17 +11,17 @@ fn at(millis: u64) -> Instant {
 }
 
 fn push(proposals: &Proposals<u32>, command: &[u8], what: u32) -> Placed {
-    proposals.push(command, || what, || at(0))
+    proposals.push(command, what, || at(0))
 }
 
-/// Takes out all, and keeps their room.
+/// Takes out all.
 fn take(proposals: &Proposals<u32>) -> Vec<(String, u32)> {
-    let mut commands = proposals.take();
+    let mut commands = Commands::default();
+    proposals.take(&mut commands);
     let mut taken = Vec::new();
-    commands.drain(|command, what| {
+    while let Some((command, what)) = commands.pop() {
         taken.push((String::from_utf8(command.to_vec()).unwrap(), what));
-    });
-    proposals.give_back(commands);
+    }
     taken
 }
 
@@ -109,8 +110,7 @@ fn there_is_room_for_so_many_bytes_and_commands_and_always_for_one() {
     assert_eq!(push(&proposals, b"", 2), Placed::Full);
     assert_eq!(take(&proposals).len(), 1);
     push(&proposals, &[b'x'; 6], 3);
-    let made = |_: ()| -> u32 { panic!("nothing is made for what finds no room") };
-    assert_eq!(proposals.push(&[0; 5], || made(()), || at(0)), Placed::Full);
+    assert_eq!(push(&proposals, &[0; 5], 0), Placed::Full);
     push(&proposals, &[b'x'; 4], 4);
     assert_eq!(take(&proposals).iter().map(|(_, what)| *what).collect::<Vec<_>>(), [3, 4]);
     let proposals = Proposals::new(1 << 20);
@@ -119,4 +119,33 @@ fn there_is_room_for_so_many_bytes_and_commands_and_always_for_one() {
     }
     assert_eq!(push(&proposals, b"", 0), Placed::Full);
     assert!(take(&proposals).into_iter().map(|(_, what)| what).eq(0..PROPOSALS_MAX as u32));
+}
+
+#[test]
+fn a_buffer_is_used_again_but_not_one_that_is_huge() {
+    let proposals = Proposals::new(KEPT_BYTES * 2);
+    let mut commands = Commands::default();
+    let mut take = |what: u32| {
+        proposals.take(&mut commands);
+        assert_eq!(commands.pop().map(|(_, taken)| taken), Some(what));
+        commands.bytes.capacity()
+    };
+    push(&proposals, &vec![0; KEPT_BYTES + 1], 1);
+    assert!(take(1) > KEPT_BYTES);
+    // Two buffers go to and fro.
+    for what in 2..6 {
+        push(&proposals, &[0; 100], what);
+        let kept = take(what);
+        assert!((100..=KEPT_BYTES).contains(&kept), "{kept}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "1 commands were not taken in")]
+fn nothing_that_was_taken_out_is_forgotten() {
+    let proposals = Proposals::new(100);
+    let mut commands = Commands::default();
+    push(&proposals, b"a", 1);
+    proposals.take(&mut commands);
+    proposals.take(&mut commands);
 }

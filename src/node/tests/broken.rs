@@ -205,3 +205,23 @@ fn a_core_that_panicked_says_nothing_of_what_it_had_begun() {
     let stopped = node.status().stopped;
     assert!(matches!(stopped, Some(StopReason::CorePanicked { .. })), "{stopped:?}");
 }
+
+#[test]
+fn what_a_core_that_panicked_had_taken_out_and_not_in_is_refused() {
+    let node = start(1);
+    let shared = &node.owner.shared;
+    let mut tickets = Vec::new();
+    shared.turn(|core, _| {
+        tickets.extend((0..3).map(|_| node.propose(b"x")));
+        shared.inputs.proposals.take(&mut core.commands);
+        assert!(core.commands.pop().is_some());
+        panic!("an invariant is broken");
+    });
+    let errors: Vec<_> = tickets.into_iter().map(|ticket| ticket.wait().unwrap_err()).collect();
+    let stopped = |error: &TicketError| {
+        matches!(error, TicketError::Stopped { reason: StopReason::CorePanicked { .. } })
+    };
+    // What was in hand may be half taken in.
+    assert_eq!(errors.iter().map(TicketError::is_certain).collect::<Vec<_>>(), [false, true, true]);
+    assert!(errors[1..].iter().all(stopped), "{errors:?}");
+}

@@ -59,24 +59,5 @@ pub(crate) fn in_order(
     }
 }
 
-/// Holds that all replicas applied the same `commands`, in whatever order: for clients that run
-/// side by side.
-///
-/// # Errors
-///
-/// Says which replica did not.
-#[allow(dead_code, reason = "the durable suite has clients side by side")]
-pub(crate) fn in_some_order(replicas: &[Applied], commands: u64) -> Result<(), String> {
-    let first = replicas.first().copied().unwrap_or_default();
-    match replicas.iter().position(|it| *it != first || it.count != commands) {
-        None => Ok(()),
-        Some(i) => Err(format!(
-            "replica {} applied {:?}, not {commands} commands as {first:?}",
-            i + 1,
-            replicas[i]
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests;

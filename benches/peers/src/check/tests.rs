@@ -45,9 +45,6 @@ fn a_lost_a_doubled_and_a_swapped_command_are_found() {
     for wrong in wrong {
         let found = in_order(&[right, right, wrong], &mut workload, 4);
         assert!(found.is_err_and(|text| text.starts_with("replica 3")), "{wrong:?}");
-        assert!(in_some_order(&[right, wrong, right], 4).is_err());
     }
     assert!(in_order(&[right], &mut workload, 5).is_err());
-    assert!(in_some_order(&[right, right], 5).is_err());
-    assert_eq!(in_some_order(&[right, right], 4), Ok(()));
 }

@@ -5,34 +5,25 @@ use anyhow::{Context as _, Result};
 
 use super::drive::{Run, drive};
 use super::table::{Cell, Table};
-use super::{Options, Peer, Setup, floor, place};
+use super::{Options, Peer, Setup, Situation, floor, place};
+use crate::check::Applied;
 
 /// A run that something outside disturbed (a stall of the disk beyond an election timeout changes
-/// the leader) is done again, this often at the most, and said so.
+/// the leader) is done again, this often at the most, and said so. What the replicas of a run that
+/// ended applied is judged once: what is wrong there is wrong.
 const TRIES: usize = 3;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
-    for round in 1..=options.runs {
-        for &replicas in &options.replicas {
-            for &value_bytes in &options.value_bytes {
-                for &in_flight in &options.in_flight {
-                    let situation = (replicas, in_flight, value_bytes);
-                    for &peer in options.peers() {
-                        one(options, table, peer, situation)?;
-                    }
-                }
-            }
-        }
-        eprintln!("round {round} of {}", options.runs);
-    }
-    Ok(())
+    options.rounds(|situation| {
+        options.peers().iter().try_for_each(|peer| one(options, table, *peer, situation))
+    })
 }
 
 fn one(
     options: &Options,
     table: &mut Table,
     peer: Peer,
-    (replicas, in_flight, value_bytes): (usize, usize, usize),
+    (replicas, in_flight, value_bytes): Situation,
 ) -> Result<()> {
     let name = peer.name();
     let cell = Cell { peer: &name, replicas, in_flight, value_bytes };
@@ -42,16 +33,20 @@ fn one(
         let place = place::for_run(&options.directory)?;
         let setup = Setup { directory: place.path(), replicas, in_flight, value_bytes };
         let run = if peer == Peer::Floor {
-            floor::measure(&setup, options.length())
-                .inspect(|floor| {
-                    table.add(cell, "all_p50_micros", floor.run.commands, floor.all_p50_micros);
-                })
-                .map(|floor| floor.run)
+            floor::measure(&setup, options.length()).map(|floor| {
+                table.add(cell, "all_p50_micros", floor.run.commands, floor.all_p50_micros);
+                (floor.run, None)
+            })
         } else {
-            cluster(options, peer, &setup)
+            cluster(options, peer, &setup).map(|(run, seen)| (run, Some(seen)))
         };
         match run.with_context(|| format!("{name}, {in_flight} in flight")) {
-            Ok(run) => break run,
+            Ok((run, seen)) => {
+                if let Some((applied, commands)) = seen {
+                    super::check(&setup, &applied, commands)?;
+                }
+                break run;
+            }
             Err(failure) if tries < TRIES => eprintln!("again, for it failed: {failure:#}"),
             Err(failure) => return Err(failure),
         }
@@ -63,10 +58,9 @@ fn one(
     Ok(())
 }
 
-/// A run of a peer with replicas, and the check of what they applied.
-fn cluster(options: &Options, peer: Peer, setup: &Setup<'_>) -> Result<Run> {
+/// A run of a peer with replicas; what each of them applied, and how many commands there were.
+fn cluster(options: &Options, peer: Peer, setup: &Setup<'_>) -> Result<(Run, (Vec<Applied>, u64))> {
     let mut cluster = peer.start(setup)?;
     let (run, commands) = drive(cluster.as_mut(), setup.in_flight as u64, options.length())?;
-    super::check(setup, &cluster.stop(commands)?, commands)?;
-    Ok(run)
+    Ok((run, (cluster.stop(commands)?, commands)))
 }

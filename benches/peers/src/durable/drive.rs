@@ -38,6 +38,16 @@ pub(crate) enum Length {
     Commands(u64),
 }
 
+impl Length {
+    /// Whether a run that began then, and has had so many commands, is to go on.
+    pub(crate) fn goes_on(self, begin: Instant, commands: u64) -> bool {
+        match self {
+            Self::Time(time) => begin.elapsed() < time,
+            Self::Commands(count) => commands < count,
+        }
+    }
+}
+
 /// What was seen in a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
@@ -135,11 +145,7 @@ pub(crate) fn drive(
     let mut latencies = histogram()?;
     let (begin, cpu) = (Instant::now(), cpu_nanos());
     let mut commands = 0;
-    let going_on = |commands: u64| match length {
-        Length::Time(time) => begin.elapsed() < time,
-        Length::Commands(count) => commands < count,
-    };
-    while going_on(commands) {
+    while length.goes_on(begin, commands) {
         let applied = window.take(cluster, &mut latencies)?;
         window.propose(cluster, applied)?;
         commands += applied;

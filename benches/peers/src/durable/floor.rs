@@ -105,11 +105,7 @@ fn rounds(setup: &Setup<'_>, record: Record, length: Length) -> Result<FloorRun>
     let (mut quorum, mut all) = (histogram()?, histogram()?);
     let (begin, cpu) = (Instant::now(), cpu_nanos());
     let mut commands = 0;
-    let going_on = |commands: u64| match length {
-        Length::Time(time) => begin.elapsed() < time,
-        Length::Commands(count) => commands < count,
-    };
-    while going_on(commands) {
+    while length.goes_on(begin, commands) {
         let round = Instant::now();
         for writer in &writers {
             writer.begin.send(()).context("a writer of the floor has failed")?;

@@ -162,7 +162,25 @@ fn check(setup: &Setup<'_>, applied: &[Applied], commands: u64) -> Result<()> {
     check::in_order(applied, &mut setup.workload(), commands).map_err(|failure| anyhow!(failure))
 }
 
+/// How many replicas, how many commands in flight, and how many bytes each has.
+type Situation = (usize, usize, usize);
+
 impl Options {
+    /// Measures every situation, round by round.
+    fn rounds(&self, mut one: impl FnMut(Situation) -> Result<()>) -> Result<()> {
+        for round in 1..=self.runs {
+            for &replicas in &self.replicas {
+                for &value_bytes in &self.value_bytes {
+                    for &in_flight in &self.in_flight {
+                        one((replicas, in_flight, value_bytes))?;
+                    }
+                }
+            }
+            eprintln!("round {round} of {}", self.runs);
+        }
+        Ok(())
+    }
+
     fn length(&self) -> Length {
         match self.commands {
             Some(commands) => Length::Commands(commands),

@@ -17,29 +17,19 @@ use synod::{Consistency, Handle, Ticket};
 use super::drive::{Run, cpu_nanos, histogram, micros};
 use super::synod::{Nodes, Seen, Settings};
 use super::table::{Cell, Table};
-use super::{ACCESSES, Length, Options, Setup, place};
+use super::{ACCESSES, Length, Options, Setup, Situation, place};
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     let Length::Time(time) = options.length() else {
         bail!("reads are measured for --seconds, not for --commands");
     };
-    for round in 1..=options.runs {
-        for &in_flight in &options.in_flight {
-            for &value_bytes in &options.value_bytes {
-                for &replicas in &options.replicas {
-                    one(options, table, (replicas, in_flight, value_bytes), time)?;
-                }
-            }
-        }
-        eprintln!("round {round} of {}", options.runs);
-    }
-    Ok(())
+    options.rounds(|situation| one(options, table, situation, time))
 }
 
 fn one(
     options: &Options,
     table: &mut Table,
-    (replicas, in_flight, value_bytes): (usize, usize, usize),
+    (replicas, in_flight, value_bytes): Situation,
     time: Duration,
 ) -> Result<()> {
     for (access, name) in ACCESSES {

@@ -11,7 +11,7 @@ use synod::wal::{FileAccess, WalOptions};
 use super::drive::{Cluster, Length, Run, drive};
 use super::synod::{Settings, start_with};
 use super::table::{Cell, Table};
-use super::{ACCESSES, Options, Setup, floor, place};
+use super::{ACCESSES, Options, Setup, Situation, floor, place};
 
 /// What a prepared segment holds.
 const PREPARED_BYTES: u32 = 512 << 20;
@@ -21,23 +21,13 @@ const PREPARED_BYTES: u32 = 512 << 20;
 const RUN_BYTES: u64 = 160 << 20;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
-    for round in 1..=options.runs {
-        for &value_bytes in &options.value_bytes {
-            for &in_flight in &options.in_flight {
-                for &replicas in &options.replicas {
-                    one(options, table, (replicas, in_flight, value_bytes))?;
-                }
-            }
-        }
-        eprintln!("round {round} of {}", options.runs);
-    }
-    Ok(())
+    options.rounds(|situation| one(options, table, situation))
 }
 
 fn one(
     options: &Options,
     table: &mut Table,
-    (replicas, in_flight, value_bytes): (usize, usize, usize),
+    (replicas, in_flight, value_bytes): Situation,
 ) -> Result<()> {
     let floor = {
         let place = place::for_run(&options.directory)?;

@@ -9,6 +9,9 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 mod check;
+#[path = "../../../examples/command_line/mod.rs"]
+mod command_line;
+mod disk;
 mod durable;
 mod engine;
 mod results;
@@ -41,8 +44,19 @@ enum Suite {
     Targets(targets::Options),
 }
 
+/// Tells of a mistake in what was asked for, and says with what code to end.
+fn refuse(mistake: &str) -> ExitCode {
+    eprintln!("peers: {mistake}");
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
-    let done = match Options::parse().suite {
+    let read = command_line::parse(std::env::args_os(), |mistake| eprintln!("{mistake}"));
+    let options: Options = match read {
+        Ok(options) => options,
+        Err(code) => return ExitCode::from(code),
+    };
+    let done = match options.suite {
         Suite::Engine(options) => engine::run(&options),
         Suite::Servers(options) => servers::run(&options),
         Suite::Durable(options) => durable::run(&options),

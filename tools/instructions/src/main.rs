@@ -8,6 +8,8 @@
 mod budget;
 mod callgrind;
 mod cluster;
+#[path = "../../../examples/command_line/mod.rs"]
+mod command_line;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -43,7 +45,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let read = command_line::parse(std::env::args_os(), |mistake| eprintln!("{mistake}"));
+    let options: Options = match read {
+        Ok(options) => options,
+        Err(code) => return ExitCode::from(code),
+    };
     if let (Some(workload), Some(turns)) = (options.workload, options.turns) {
         workload.run(turns);
         return ExitCode::SUCCESS;

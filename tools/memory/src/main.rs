@@ -7,6 +7,8 @@
 //! Exit code 0: every claim holds. 1: not so. 2: bad options, or nothing could be measured.
 
 mod allocation;
+#[path = "../../../examples/command_line/mod.rs"]
+mod command_line;
 mod nodes;
 mod outcome;
 mod process;
@@ -71,7 +73,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let read = command_line::parse(std::env::args_os(), |mistake| eprintln!("{mistake}"));
+    let options: Options = match read {
+        Ok(options) => options,
+        Err(code) => return ExitCode::from(code),
+    };
     match command(&options) {
         Ok(outcome) if outcome.claims.iter().all(|claim| claim.holds) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),

@@ -30,6 +30,8 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use crate::check::{self, Applied};
+use crate::disk;
+use crate::refuse;
 use crate::results::Results;
 use crate::workload::{NUMBER_BYTES, Workload};
 
@@ -213,9 +215,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 ///
 /// Says what failed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
-    if let Err(refusal) = place::check(&options.directory) {
-        eprintln!("peers: {refusal:#}");
-        return Ok(ExitCode::from(2));
+    if let Err(refusal) = disk::check(&options.directory) {
+        return Ok(refuse(&refusal));
     }
     let results = Results::open(options.out.as_deref())?;
     let mut table = Table::default();

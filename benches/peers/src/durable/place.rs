@@ -5,29 +5,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use tempfile::TempDir;
-
-/// File systems in memory: a sync there is nothing.
-const IN_MEMORY: [(i128, &str); 2] = [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs")];
 
 /// Files are filled in writes of this size, the one after which later syncs are the fastest:
 /// larger writes leave large folios in the page cache.
 static FILL: [u8; 64 << 10] = [0; 64 << 10];
-
-/// Refuses a directory where a sync does nothing.
-pub(crate) fn check(directory: &Path) -> Result<()> {
-    let handle =
-        File::open(directory).with_context(|| format!("cannot open {}", directory.display()))?;
-    let system = i128::from(rustix::fs::fstatfs(&handle)?.f_type);
-    if let Some((_, name)) = IN_MEMORY.iter().find(|(magic, _)| *magic == system) {
-        bail!(
-            "{} is on {name}, where a sync is nothing: name a directory on a disk",
-            directory.display()
-        );
-    }
-    Ok(())
-}
 
 /// A directory for one run, removed afterwards.
 pub(crate) fn for_run(directory: &Path) -> Result<TempDir> {

@@ -1,6 +1,6 @@
 //! The members of one kind of server, on loopback, each with a directory on the disk.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -228,23 +228,6 @@ pub(crate) async fn all(mut tasks: JoinSet<Result<(), String>>, kind: Kind) -> R
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.map_err(|error| error.to_string()).and_then(|result| result);
         ended.map_err(|error| format!("{}: {error}", kind.name()))?;
-    }
-    Ok(())
-}
-
-/// Holds that a directory lies on a disk.
-///
-/// # Errors
-///
-/// It lies in memory, or nowhere.
-pub(crate) fn on_disk(directory: &Path) -> Result<(), String> {
-    /// What statfs says of tmpfs and ramfs.
-    const MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
-    let named = |error| format!("{}: {error}", directory.display());
-    let found = rustix::fs::statfs(directory).map_err(named)?;
-    if MEMORY.contains(&found.f_type) {
-        let directory = directory.display();
-        return Err(format!("{directory} lies in memory; name another --directory"));
     }
     Ok(())
 }

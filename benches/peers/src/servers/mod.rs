@@ -24,6 +24,8 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::disk;
+use crate::refuse;
 use crate::results::{Measurement, Results};
 use crate::summary::tables;
 use cluster::{Cluster, Setting};
@@ -108,9 +110,11 @@ fn seconds(text: &str) -> Result<f64, String> {
 ///
 /// Says what went wrong.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
+    if let Err(refusal) = disk::check(&options.directory) {
+        return Ok(refuse(&refusal));
+    }
     let peers = installed(options)?;
     let results = Results::open(options.out.as_deref())?;
-    cluster::on_disk(&options.directory)?;
     // The thread that starts the servers is this one: they end when it does.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let measured =

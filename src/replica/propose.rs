@@ -228,8 +228,8 @@ impl Replica {
 
     /// The first slot above everything that this replica has accepted, or in which commands may be
     /// chosen that it offered to another leader than this one, or too long ago, or that it gave up
-    /// together with such. A leader that has nothing to propose fills the slots below, so that nobody
-    /// waits for ever to hear what became of them.
+    /// together with such. A leader that has nothing to propose fills the slots below, so that
+    /// nobody waits for ever to hear what became of them.
     pub(super) fn end(&self, leader: Ballot) -> Slot {
         let end = self.acceptor.end();
         match self.fates.limit() {

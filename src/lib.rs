@@ -76,6 +76,7 @@ extern crate alloc;
 extern crate std;
 
 mod acceptor;
+mod announcer;
 pub mod ballot;
 mod catch_up;
 pub mod checksum;

@@ -477,6 +477,8 @@ pub enum Message {
     ReadIndexAnswer(ReadIndexAnswer),
     /// Lead in my place.
     HandOver(HandOver),
+    /// What is chosen, and no more.
+    Announcement(Announcement),
 }
 
 impl Message {
@@ -505,6 +507,7 @@ impl Message {
             Self::ReadIndex(_) => "ReadIndex",
             Self::ReadIndexAnswer(_) => "ReadIndexAnswer",
             Self::HandOver(_) => "HandOver",
+            Self::Announcement(_) => "Announcement",
         }
     }
 
@@ -529,6 +532,7 @@ impl Message {
             Self::ReadIndex(m) => Some(m.chosen),
             Self::ReadIndexAnswer(m) => Some(m.announcement.chosen),
             Self::HandOver(m) => Some(m.announcement.chosen),
+            Self::Announcement(m) => Some(m.chosen),
             Self::Prepare(_) | Self::Fetch(_) | Self::Forming(_) | Self::Refused(_) => None,
         }
     }
@@ -576,5 +580,6 @@ into_message!(
     ForwardAnswer,
     ReadIndex,
     ReadIndexAnswer,
-    HandOver
+    HandOver,
+    Announcement
 );

@@ -41,7 +41,8 @@ fn waits_for_disk(message: &Message) -> bool {
         | Message::Refused(_)
         | Message::ReadIndex(_)
         | Message::ReadIndexAnswer(_)
-        | Message::HandOver(_) => false,
+        | Message::HandOver(_)
+        | Message::Announcement(_) => false,
         // Commands are nobody's vote, and a leader that forgets them with its ballot lost them in
         // no slot.
         Message::Forward(_) | Message::ForwardAnswer(_) => false,

@@ -143,6 +143,8 @@ pub enum Timer {
     Election,
     /// A leader's next sign of life.
     Heartbeat,
+    /// What is chosen is told, which nothing else tells.
+    Announcement,
     /// What was not answered is sent again.
     Resend,
     /// What was asked of a peer's log is asked again.

@@ -12,6 +12,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use crate::acceptor::Acceptor;
+use crate::announcer::Announcer;
 use crate::ballot::Ballot;
 use crate::catch_up::CatchUp;
 use crate::config::{Config, ConfigError};
@@ -102,6 +103,7 @@ pub struct Replica {
     forwarding: Forwarding,
     /// When the commands were taken in.
     patience: Patience,
+    announcer: Announcer,
     /// Whose commands were chosen since this leader last sent an Accept.
     owed: Replicas,
     indexes: Indexes,
@@ -176,6 +178,7 @@ impl Replica {
             fates: Fates::new(me.replica, me.incarnation),
             forwarding: Forwarding::new(me.incarnation, config.pipeline_bytes),
             patience: Patience::new(config.patience.max(config.election_timeout)),
+            announcer: Announcer::new(config.heartbeat, now),
             owed: Replicas::default(),
             indexes: Indexes::default(),
             reads: Reads::new(me.incarnation),
@@ -227,6 +230,7 @@ impl Replica {
         }
         if self.membership.is_some() {
             self.on_election(now);
+            self.on_announcement(now);
             if self.resend_at.is_some_and(|at| at <= now) {
                 self.on_resend(now);
             }
@@ -356,9 +360,30 @@ impl Replica {
     fn on_election(&mut self, now: Instant) {
         let Some(membership) = &self.membership else { return };
         let ballot = self.proposer.leading();
-        let announcement = || self.learner.announcement();
+        let (before, announcement) = (self.election.sequence(), || self.learner.announcement());
         let verdict = self.election.on_tick(now, ballot, announcement, membership, &mut self.out);
+        if ballot.is_some() && self.election.sequence() > before {
+            self.announcer.note_told(now, self.learner.chosen());
+        }
         self.obey(now, verdict);
+    }
+
+    /// Tells what is chosen, if nothing else has told it for a while.
+    fn on_announcement(&mut self, now: Instant) {
+        let Some(membership) = &self.membership else { return };
+        if self.announcer.on_tick(now, self.learner.chosen()) {
+            let others = membership.others(self.me.replica);
+            self.out.send(others, self.learner.announcement());
+        }
+    }
+
+    /// Shows the others that this replica leads at the ballot, and returns the sign's number.
+    fn send_heartbeat(&mut self, ballot: Ballot) -> Option<u64> {
+        let membership = self.membership.as_ref()?;
+        let (now, announcement) = (self.now, self.learner.announcement());
+        self.announcer.note_told(now, announcement.chosen);
+        let out = &mut self.out;
+        Some(self.election.send_heartbeat(now, ballot, announcement, membership, out))
     }
 
     fn obey(&mut self, now: Instant, verdict: Verdict) {
@@ -401,6 +426,7 @@ impl Replica {
         self.proposer.stop();
         self.indexes.stop();
         self.hand_over.on_stop();
+        self.announcer.on_stop();
         self.resend_at = None;
         self.out.event(Event::Following { leader: None });
     }
@@ -522,6 +548,9 @@ impl Replica {
         self.forwarding.settle(self.fates.oldest().unwrap_or(u64::MAX));
         self.acceptor.settle(chosen, &mut self.out);
         self.proposer.settle(chosen);
+        if self.proposer.leading().is_some() {
+            self.announcer.note_chosen(self.now, chosen);
+        }
         self.take_over(false);
         true
     }
@@ -549,7 +578,9 @@ impl Replica {
         }
         let mut first = (self.tick_at, Timer::CatchUp);
         let resend = self.resend_at.map(|at| (at, Timer::Resend));
-        for timer in [Some(self.election.wake()), resend].into_iter().flatten() {
+        for timer in
+            [Some(self.election.wake()), resend, self.announcer.wake()].into_iter().flatten()
+        {
             if timer.0 < first.0 {
                 first = timer;
             }

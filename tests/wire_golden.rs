@@ -194,6 +194,7 @@ fn clients() -> Vec<(&'static str, Message)> {
         ("read_index", question.into()),
         ("read_index_answer", told.into()),
         ("hand_over", asked.into()),
+        ("announcement", announcement().into()),
     ]
 }
 

@@ -81,7 +81,7 @@ fn varint(mut value: usize) -> Vec<u8> {
 }
 
 /// What may come before a list in a header of each kind that has one.
-const BEFORE_LISTS: [&[u8]; 8] = [
+const BEFORE_LISTS: [&[u8]; 9] = [
     &[1, 2, 1, 0, 0, 1, 0],    // Promise, before the accepted runs
     &[1, 2, 1, 0, 0, 1, 0, 0], // Promise, before the faulty ones
     &[3, 2, 1, 7, 0],          // Accept, before the announced runs
@@ -90,6 +90,7 @@ const BEFORE_LISTS: [&[u8]; 8] = [
     &[19, 2, 1, 1, 0, 0, 0],   // ForwardAnswer, before the announced runs
     &[21, 1, 0, 0, 0],         // ReadIndexAnswer, likewise
     &[22, 2, 1, 1, 0],         // HandOver, likewise
+    &[23, 0],                  // Announcement, likewise
 ];
 
 /// The one test here: others beside it would be counted too.

@@ -70,7 +70,8 @@ impl Key {
             | Message::ForwardAnswer(_)
             | Message::ReadIndex(_)
             | Message::ReadIndexAnswer(_)
-            | Message::HandOver(_) => Self::Bytes,
+            | Message::HandOver(_)
+            | Message::Announcement(_) => Self::Bytes,
         }
     }
 }

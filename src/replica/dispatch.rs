@@ -80,6 +80,7 @@ impl Replica {
                 }
             }
             Message::HandOver(asked) => self.handle_hand_over(now, from, &asked),
+            Message::Announcement(announcement) => self.learn_announced(from, &announcement),
             Message::Forming(_) | Message::Refused(_) => {}
         }
     }

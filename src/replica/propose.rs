@@ -120,6 +120,7 @@ impl Replica {
             self.proposer.propose_in_turn(hold, &announcement, membership, &mut self.out);
         let Some(slot) = proposed else { return false };
         // The Accept tells everybody what is chosen.
+        self.announcer.note_told(self.now, announcement.chosen);
         self.owed = Replicas::default();
         if let Some(Entry::Batch(batch)) = self.proposer.proposed(slot, ballot) {
             self.fates.propose(ballot, slot, batch);

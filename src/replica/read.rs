@@ -107,17 +107,12 @@ impl Replica {
 
     /// Begins a round of answers, if one is due.
     fn confirm_next(&mut self) -> bool {
-        let (Some(membership), Some(ballot)) = (&self.membership, self.proposer.leading()) else {
-            return false;
-        };
+        let Some(ballot) = self.proposer.leading() else { return false };
         let chosen = self.learner.chosen();
         if !self.proposer.free_from().is_some_and(|free| self.indexes.is_due(chosen, free)) {
             return false;
         }
-        let announcement = self.learner.announcement();
-        let out = &mut self.out;
-        let sequence =
-            self.election.send_heartbeat(self.now, ballot, announcement, membership, out);
+        let Some(sequence) = self.send_heartbeat(ballot) else { return false };
         self.indexes.begin(chosen, sequence);
         self.confirm(self.me.replica, sequence);
         true

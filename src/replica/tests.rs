@@ -16,6 +16,7 @@ use crate::outbox::tests::{
 use crate::record::Record;
 use crate::slot::ALPHA;
 
+mod announcements;
 mod deposed;
 mod ends;
 mod hostile;

@@ -119,10 +119,7 @@ impl Replica {
     }
 
     fn begin_hand_over(&mut self, ballot: Ballot, to: ReplicaId) {
-        let Some(membership) = &self.membership else { return };
-        let (announcement, out) = (self.learner.announcement(), &mut self.out);
-        let sequence =
-            self.election.send_heartbeat(self.now, ballot, announcement, membership, out);
+        let Some(sequence) = self.send_heartbeat(ballot) else { return };
         self.hand_over.begin(self.now, ballot, to, sequence);
         self.out.event(Event::HandingOver { ballot, to });
     }

@@ -29,6 +29,8 @@ counts! {
         nacks,
         /// An acceptor had to catch up, or an Accept came late.
         behinds,
+        /// A leader told what is chosen in a message of its own.
+        announcements,
         /// A chosen entry was sent out of a log.
         caught_up,
         /// Entries were applied out of the log.

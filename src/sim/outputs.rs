@@ -156,6 +156,7 @@ impl Cluster {
             Message::Promise(promise) => marks.pages += u64::from(!promise.last),
             Message::Nack(_) => marks.nacks += 1,
             Message::Behind(_) => marks.behinds += 1,
+            Message::Announcement(_) => marks.announcements += 1,
             Message::Chosen(_) => marks.caught_up += 1,
             Message::Fetched(fetched) => marks.fetches += u64::from(fetched.proposal.is_some()),
             Message::Forward(forward) => {

@@ -425,7 +425,7 @@ fn subject(message: &Message) -> (Option<Ballot>, Option<Slots>) {
         Message::Forward(m) => (Some(m.ballot), None),
         Message::ForwardAnswer(m) => (Some(m.ballot), None),
         Message::ReadIndex(m) => (Some(m.ballot), None),
-        Message::ReadIndexAnswer(_) => (None, None),
+        Message::ReadIndexAnswer(_) | Message::Announcement(_) => (None, None),
         Message::HandOver(m) => (Some(m.ballot), None),
     }
 }

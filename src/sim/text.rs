@@ -105,6 +105,7 @@ pub(crate) fn message(message: &Message) -> String {
             format!("{name} {} for reads below #{} {told}", m.index, m.reads)
         }
         Message::HandOver(m) => sign(name, m.ballot, m.sequence, &m.announcement),
+        Message::Announcement(m) => format!("{name} {}", announced(m)),
     }
 }
 
@@ -155,6 +156,7 @@ pub(crate) fn ballot(body: &Body) -> Option<Ballot> {
         Message::ReadIndex(m) => Some(m.ballot),
         Message::HandOver(m) => Some(m.ballot),
         Message::ReadIndexAnswer(_)
+        | Message::Announcement(_)
         | Message::Canvass(_)
         | Message::CanvassAnswer(_)
         | Message::Fetched(_)
@@ -185,6 +187,7 @@ pub(crate) fn speaks_of(body: &Body, slot: Slot) -> bool {
         | Message::ReadIndex(_)
         | Message::ReadIndexAnswer(_)
         | Message::HandOver(_)
+        | Message::Announcement(_)
         | Message::Nack(_)
         | Message::Behind(_)
         | Message::Heartbeat(_)

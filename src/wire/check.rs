@@ -19,6 +19,7 @@ pub(super) fn check(message: &Message) -> Result<(), &'static str> {
         Message::ForwardAnswer(m) => check_runs(&m.announcement.runs, None),
         Message::ReadIndexAnswer(m) => check_runs(&m.announcement.runs, None),
         Message::HandOver(m) => check_runs(&m.announcement.runs, None),
+        Message::Announcement(m) => check_runs(&m.runs, None),
         Message::Accepted(m) if m.slots.is_empty() => Err("an Accepted of no slots"),
         Message::Accepted(m) if m.slots.len() > ALPHA => Err("an Accepted of too many slots"),
         Message::CatchUp(m) if m.slots.end < m.slots.start => {
@@ -103,6 +104,7 @@ fn slots_of(message: &Message) -> [Slot; 3] {
         Message::HandOver(m) => {
             [m.announcement.chosen, last(&m.announcement.runs), m.announcement.chosen]
         }
+        Message::Announcement(m) => [m.chosen, last(&m.runs), m.chosen],
     }
 }
 

@@ -112,6 +112,10 @@ pub(super) enum Header<'a> {
         chosen: Slot,
         runs: Runs<'a>,
     },
+    Announcement {
+        chosen: Slot,
+        runs: Runs<'a>,
+    },
 }
 
 impl<'a> Header<'a> {
@@ -176,6 +180,9 @@ impl<'a> Header<'a> {
                 let HandOver { ballot, sequence, ref announcement } = *m;
                 let (chosen, runs) = (announcement.chosen, Runs::of(&announcement.runs));
                 Self::HandOver { ballot, sequence, chosen, runs }
+            }
+            Message::Announcement(m) => {
+                Self::Announcement { chosen: m.chosen, runs: Runs::of(&m.runs) }
             }
         }
     }
@@ -299,6 +306,7 @@ impl<'a> Header<'a> {
             Self::HandOver { ballot, sequence, chosen, runs } => {
                 HandOver { ballot, sequence, announcement: told(chosen, runs) }.into()
             }
+            Self::Announcement { chosen, runs } => told(chosen, runs).into(),
         }))
     }
 }
@@ -330,7 +338,8 @@ pub(super) fn payload(message: &Message) -> &[u8] {
         | Message::ForwardAnswer(_)
         | Message::ReadIndex(_)
         | Message::ReadIndexAnswer(_)
-        | Message::HandOver(_) => &[],
+        | Message::HandOver(_)
+        | Message::Announcement(_) => &[],
     }
 }
 

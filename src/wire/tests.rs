@@ -123,7 +123,7 @@ fn forming(g: &mut Gen) -> Forming {
     Forming { members, formed: bool::arbitrary(g) }
 }
 
-const KINDS: usize = 21;
+const KINDS: usize = 22;
 
 fn message(g: &mut Gen, kind: usize) -> Message {
     let (ballot_a, ballot_b, slot_a, chosen) = (ballot(g), ballot(g), slot(g), slot(g));
@@ -204,6 +204,7 @@ fn service(g: &mut Gen, kind: usize) -> Message {
         }
         18 => ReadIndex { ballot, reads: number, chosen }.into(),
         19 => HandOver { ballot, sequence: number, announcement: announcement(g) }.into(),
+        20 => announcement(g).into(),
         _ => {
             let (reads, index, announcement) = (number, slot_a, announcement(g));
             ReadIndexAnswer { incarnation, reads, index, announcement }.into()

@@ -23,6 +23,7 @@ pub(crate) const STOREYS: [&[&str]; 6] = [
     &["fragment", "outbox", "wire"],
     &[
         "acceptor",
+        "announcer",
         "catch_up",
         "election",
         "fate",

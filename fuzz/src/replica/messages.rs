@@ -17,7 +17,7 @@ use super::super::choices::Choices;
 use super::super::frames::Name;
 
 /// How many kinds of messages there are.
-pub(super) const KINDS: u8 = 21;
+pub(super) const KINDS: u8 = 22;
 /// A long entry, in bytes: sixteen of them are more than may wait for the disk.
 const LONG: usize = 300 << 10;
 
@@ -308,6 +308,7 @@ impl Speaker<'_, '_> {
                 announcement: self.announcement(),
             }
             .into(),
+            21 => self.announcement().into(),
             _ => ReadIndexAnswer {
                 incarnation,
                 reads: self.choices.number(),

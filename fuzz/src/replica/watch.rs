@@ -154,6 +154,7 @@ impl Watch {
             Message::ForwardAnswer(answer) => announces_what_is_known(&answer.announcement, log),
             Message::ReadIndexAnswer(answer) => announces_what_is_known(&answer.announcement, log),
             Message::HandOver(asked) => announces_what_is_known(&asked.announcement, log),
+            Message::Announcement(told) => announces_what_is_known(told, log),
             Message::Behind(_)
             | Message::ReadIndex(_)
             | Message::Canvass(_)

@@ -162,7 +162,8 @@ impl Oracle {
             | Message::ForwardAnswer(_)
             | Message::ReadIndex(_)
             | Message::ReadIndexAnswer(_)
-            | Message::HandOver(_) => {}
+            | Message::HandOver(_)
+            | Message::Announcement(_) => {}
         }
         let speaks = matches!(
             message,

@@ -82,6 +82,7 @@ impl Oracle {
             Message::ReadIndexAnswer(answer) => {
                 self.tag_announcement_is_true(at, &answer.announcement)
             }
+            Message::Announcement(told) => self.tag_announcement_is_true(at, told),
             Message::Behind(_)
             | Message::ReadIndex(_)
             | Message::HeartbeatAnswer(_)

@@ -10,7 +10,7 @@ use crate::membership::ReplicaId;
 use super::grammar::{Links, Slots, Which};
 
 /// The names of what can be under way.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "Prepare",
     "Promise",
     "Nack",
@@ -32,6 +32,7 @@ const KINDS: [&str; 23] = [
     "ReadIndex",
     "ReadIndexAnswer",
     "HandOver",
+    "Announcement",
     "Fragment",
     "Acknowledgement",
 ];

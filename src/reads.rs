@@ -69,6 +69,12 @@ impl Indexes {
         }
     }
 
+    /// Whether somebody waits for a round to begin.
+    #[must_use]
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether a round of answers should begin, given the leader's chosen mark and the first slot
     /// above everything that phase 1 reported.
     #[must_use]
@@ -184,6 +190,12 @@ impl Reads {
             push(&mut self.waiting, read..self.next);
         }
         read
+    }
+
+    /// Whether some reads wait for an index.
+    #[must_use]
+    pub(crate) fn is_asking(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Asks the leader at this ballot for an index, unless it was asked, or nobody waits.

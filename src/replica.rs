@@ -9,14 +9,13 @@
 //! outputs.
 
 use alloc::collections::BTreeMap;
-use core::time::Duration;
 
 use crate::acceptor::Acceptor;
 use crate::announcer::Announcer;
 use crate::ballot::Ballot;
 use crate::catch_up::CatchUp;
 use crate::config::{Config, ConfigError};
-use crate::election::{Election, Verdict};
+use crate::election::Election;
 use crate::fate::Fates;
 use crate::forming::Forming;
 use crate::forwarding::Forwarding;
@@ -26,7 +25,7 @@ use crate::lives::Lives;
 use crate::membership::{Membership, Peer, ReplicaId, Replicas};
 use crate::message::{Message, Refused, Standing};
 use crate::outbox::Outbox;
-use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output, Timer};
+use crate::output::{Event, Fate, HaltReason, IgnoreReason, Misbehaviour, Output};
 use crate::patience::Patience;
 use crate::preference::Preference;
 use crate::proposer::{Limits, Proposer};
@@ -34,7 +33,7 @@ use crate::quorum::Quorums;
 use crate::reads::{Indexes, Reads};
 use crate::record::{Lsn, Recovered};
 use crate::roster::Roster;
-use crate::slot::{ALPHA, Slot};
+use crate::slot::Slot;
 use crate::time::Instant;
 
 pub use propose::ProposeError;
@@ -48,16 +47,8 @@ mod propose;
 mod read;
 mod stalled;
 mod status;
+mod timers;
 mod transfer;
-
-/// After how many election timeouts without a chosen slot a leader gives up.
-const STUCK_TIMEOUTS: u32 = 100;
-
-/// The same for a leader whose log has lost a recently chosen entry, and that nobody has given it.
-const STUCK_WITH_HOLE_TIMEOUTS: u32 = 4;
-
-/// How many bytes of entries one tick sends again.
-const RESEND_BYTES: usize = 1 << 20;
 
 /// One member of a cluster: proposer, acceptor and learner in one.
 ///
@@ -278,17 +269,31 @@ impl Replica {
     }
 
     /// The next thing to do. Call it until it says [`Output::Wait`].
+    #[inline]
     pub fn poll_output(&mut self) -> Output {
-        loop {
+        match self.out.poll() {
+            Some(output) => output,
+            None if self.is_idle() => Output::Wait { until: self.wake() },
+            None => self.begin_next(),
+        }
+    }
+
+    /// Whether nothing waits that this replica could begin: asked at the end of every drain.
+    fn is_idle(&self) -> bool {
+        !self.proposer.has_work(false, self.learner.chosen())
+            && !self.reads.is_asking()
+            && !self.indexes.is_asked()
+            && self.owed.is_empty()
+    }
+
+    /// Begins what waits and can begin, and gives the first output of it.
+    fn begin_next(&mut self) -> Output {
+        while self.propose_next() || self.forward_next() || self.ask_next() || self.tell_next() {
             if let Some(output) = self.out.poll() {
                 return output;
             }
-            let more =
-                self.propose_next() || self.forward_next() || self.ask_next() || self.tell_next();
-            if !more {
-                return Output::Wait { until: self.wake() };
-            }
         }
+        Output::Wait { until: self.wake() }
     }
 
     fn is_member(&self, replica: ReplicaId) -> bool {
@@ -357,43 +362,6 @@ impl Replica {
         self.out.event(Event::Halted { reason });
     }
 
-    fn on_election(&mut self, now: Instant) {
-        let Some(membership) = &self.membership else { return };
-        let ballot = self.proposer.leading();
-        let (before, announcement) = (self.election.sequence(), || self.learner.announcement());
-        let verdict = self.election.on_tick(now, ballot, announcement, membership, &mut self.out);
-        if ballot.is_some() && self.election.sequence() > before {
-            self.announcer.note_told(now, self.learner.chosen());
-        }
-        self.obey(now, verdict);
-    }
-
-    /// Tells what is chosen, if nothing else has told it for a while.
-    fn on_announcement(&mut self, now: Instant) {
-        let Some(membership) = &self.membership else { return };
-        if self.announcer.on_tick(now, self.learner.chosen()) {
-            let others = membership.others(self.me.replica);
-            self.out.send(others, self.learner.announcement());
-        }
-    }
-
-    /// Shows the others that this replica leads at the ballot, and returns the sign's number.
-    fn send_heartbeat(&mut self, ballot: Ballot) -> Option<u64> {
-        let membership = self.membership.as_ref()?;
-        let (now, announcement) = (self.now, self.learner.announcement());
-        self.announcer.note_told(now, announcement.chosen);
-        let out = &mut self.out;
-        Some(self.election.send_heartbeat(now, ballot, announcement, membership, out))
-    }
-
-    fn obey(&mut self, now: Instant, verdict: Verdict) {
-        match verdict {
-            Verdict::Stay => {}
-            Verdict::StepDown => self.stop_leading(),
-            Verdict::Prepare { above } => self.prepare(now, above),
-        }
-    }
-
     /// Begins phase 1 at a new ballot, or goes on with the one that is under way.
     fn prepare(&mut self, now: Instant, above: u64) {
         let Some(membership) = &self.membership else { return };
@@ -431,48 +399,6 @@ impl Replica {
         self.out.event(Event::Following { leader: None });
     }
 
-    fn on_resend(&mut self, now: Instant) {
-        if self.give_up_stuck(now) {
-            return;
-        }
-        self.resend_at = Some(now.after(self.election.repeat_after()));
-        let Some(membership) = &self.membership else { return };
-        let announcement = self.learner.announcement();
-        let Some(ballot) = self.proposer.ballot() else {
-            self.resend_at = None;
-            return;
-        };
-        let voted = |slot, replica| {
-            self.learner.learned(slot).is_some()
-                || membership.has_voted(self.learner.voters(slot, ballot), replica)
-        };
-        self.proposer.send_again(voted, &announcement, RESEND_BYTES, membership, &mut self.out);
-        self.take_over(true);
-    }
-
-    /// A leader whose heartbeats are answered but whose proposals never are, say because long
-    /// frames are lost, lets another one try. So does one whose log has lost a chosen entry that
-    /// nobody may have learned yet: phase 1 of another one finds it where it was accepted.
-    fn give_up_stuck(&mut self, now: Instant) -> bool {
-        let chosen = self.learner.chosen();
-        // A leader whose disk hangs proposes nothing any more, so what it queues counts too.
-        let idle = self.proposer.open_slots() == 0
-            && !self.has_work()
-            && self.proposer.free_from().is_some_and(|free| free <= chosen);
-        let recent = |hole: &crate::slot::Slots| hole.end.plus(ALPHA) > chosen;
-        let lost = self.learner.holes().iter().any(recent);
-        if ((idle || chosen > self.moved.0) && !lost) || self.proposer.leading().is_none() {
-            self.moved = (chosen, now);
-        }
-        let timeouts = if lost { STUCK_WITH_HOLE_TIMEOUTS } else { STUCK_TIMEOUTS };
-        let stuck = now.since(self.moved.1) >= self.config.election_timeout * timeouts;
-        if stuck {
-            self.stop_leading();
-            self.election.on_stuck(now);
-        }
-        stuck
-    }
-
     fn take_over(&mut self, again: bool) {
         let Some(membership) = &self.membership else { return };
         if self.proposer.free_from().is_none_or(|free| free <= self.learner.chosen()) {
@@ -485,17 +411,6 @@ impl Replica {
 
     fn is_disk_busy(&self) -> bool {
         self.out.unsynced_bytes() > self.config.unsynced_bytes
-    }
-
-    fn on_catch_up(&mut self) {
-        if self.is_disk_busy() {
-            return;
-        }
-        let missing = self.learner.missing(self.catch_up.highest());
-        let hole = self.learner.holes().first().copied();
-        let members = self.membership.as_ref();
-        let others = members.map_or(Replicas::default(), |members| members.others(self.me.replica));
-        self.catch_up.on_tick(self.learner.chosen(), missing, hole, others, &mut self.out);
     }
 
     /// Brings every role up to what the others know, until nothing follows any more.
@@ -567,29 +482,6 @@ impl Replica {
         if self.membership.as_ref().is_some_and(|membership| membership.members().len() == 1) {
             self.election.hurry(self.now);
         }
-    }
-
-    fn wake(&self) -> Option<(Instant, Timer)> {
-        if self.halted.is_some() {
-            return None;
-        }
-        if self.membership.is_none() {
-            return Some((self.tick_at, Timer::Forming));
-        }
-        let mut first = (self.tick_at, Timer::CatchUp);
-        let resend = self.resend_at.map(|at| (at, Timer::Resend));
-        for timer in
-            [Some(self.election.wake()), resend, self.announcer.wake()].into_iter().flatten()
-        {
-            if timer.0 < first.0 {
-                first = timer;
-            }
-        }
-        Some(first)
-    }
-
-    fn tick_interval(&self) -> Duration {
-        self.config.heartbeat
     }
 }
 

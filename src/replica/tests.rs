@@ -2,7 +2,9 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use super::timers::STUCK_TIMEOUTS;
 use super::*;
 use crate::entry::Entry;
 use crate::membership::Incarnation;
@@ -13,6 +15,7 @@ use crate::message::{
 use crate::outbox::tests::{
     Drained, announcement, ballot, entry, id, membership, peer, recovered, run, slots, sorted,
 };
+use crate::output::Timer;
 use crate::record::Record;
 use crate::slot::ALPHA;
 

@@ -291,8 +291,7 @@ impl<'a> Header<'a> {
                 return Ok(Body::Acknowledgement(body));
             }
             Self::Forward { ballot, after, limit, chosen } => {
-                let batch = Batch::parse(payload)?;
-                Forward { ballot, after, limit, batch, chosen }.into()
+                Forward { ballot, after, limit, batch: Batch::parse(payload)?, chosen }.into()
             }
             Self::ForwardAnswer { ballot, incarnation, taken, next, chosen, runs } => {
                 let announcement = told(chosen, runs);

@@ -45,7 +45,7 @@ fn live_nothing_is_chosen_while_links_are_broken() {
 #[test]
 fn noflap_the_leader_changes_again_and_again() {
     let mut driver = led();
-    let usual = LinkFaults { loss_permille: 420, ..LinkFaults::NONE };
+    let usual = LinkFaults { loss_permille: 380, ..LinkFaults::NONE };
     let links = Links { usual, ..Links::NONE };
     driver.set_weather(Weather { links, ..Weather::FAIR });
     breaks("NOFLAP", driver.live_in_part(400, "half of everything is lost"));

@@ -1,8 +1,9 @@
 //! synod: the core's `Replica`, with its default settings; messages are passed as values.
 //!
 //! The driver does what a host does: it drains before it waits, keeps each record in its log, in
-//! memory, and says that what it has kept is on disk when nothing else is left to do. When nobody
-//! has anything to do it lets time jump to the first moment that a replica waits for.
+//! memory, and says that what it has kept is on disk when nothing else is left to do; it drains only
+//! replicas that have had an input. When nobody has anything to do it lets time jump to the first
+//! moment that a replica waits for.
 
 use synod::config::Config;
 use synod::entry::Entry;
@@ -25,6 +26,8 @@ struct Seat {
     appended: Lsn,
     durable: Lsn,
     until: Option<Instant>,
+    /// It has had an input since it was drained.
+    turned: bool,
     applied: Applied,
 }
 
@@ -57,6 +60,7 @@ impl Cluster {
                 appended: Lsn::ZERO,
                 durable: Lsn::ZERO,
                 until: None,
+                turned: true,
                 applied: Applied::default(),
             });
         }
@@ -77,7 +81,8 @@ impl Cluster {
     /// Carries messages until none is under way.
     fn settle(&mut self) {
         loop {
-            for seat in &mut self.seats {
+            for seat in self.seats.iter_mut().filter(|seat| seat.turned) {
+                seat.turned = false;
                 seat.drain(self.now, &mut self.wire);
             }
             if self.wire.is_empty() {
@@ -87,6 +92,7 @@ impl Cluster {
             for (from, to, message) in self.arriving.drain(..) {
                 let seat = &mut self.seats[to.0 as usize - 1];
                 seat.replica.handle_message(self.now, from, message);
+                seat.turned = true;
             }
         }
     }
@@ -98,6 +104,7 @@ impl Cluster {
         for seat in &mut self.seats {
             if seat.until.is_some_and(|until| until <= self.now) {
                 seat.replica.handle_timeout(self.now);
+                seat.turned = true;
             }
         }
         self.settle();
@@ -117,6 +124,7 @@ impl Engine for Cluster {
                     Err(e) => return Err(e.to_string()),
                 }
             }
+            self.seats[self.leader].turned = true;
         }
         self.settle();
         for _ in 0..TICKS_MAX {
@@ -143,7 +151,9 @@ impl Seat {
                     self.appended = lsn;
                 }
                 Output::Send { to, message } => {
-                    wire.extend(to.iter().map(|id| (self.me, id, message.clone())));
+                    let (mut to, others) = (to.iter(), to.len().saturating_sub(1));
+                    wire.extend(to.by_ref().take(others).map(|id| (self.me, id, message.clone())));
+                    wire.extend(to.next().map(|id| (self.me, id, message)));
                 }
                 Output::Chosen { slot, entry } => {
                     if let Entry::Batch(batch) = &entry {

@@ -7,16 +7,20 @@
 //! ```text
 //! runs: u32 | commands: u32
 //! runs times:     replica: u32 | incarnation: u64 | sequence: u64 | count: u32
-//! commands times: length: u32
 //! the commands' bytes, one after the other
+//! commands times: length: u32
 //! ```
+//!
+//! Lengths come last, since their number is known last: a batch of one run, as most are, is written
+//! where it stays.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::Range;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -226,11 +230,11 @@ impl Batch {
         }
         // Neither product nor sum overflows: both counts are below 2^32, and usize has 64 bits on
         // every platform that can hold them; elsewhere the checked forms refuse.
-        let data = runs
+        let data_bytes = runs
             .checked_mul(RUN_BYTES)
             .zip(count.checked_mul(LENGTH_BYTES))
             .and_then(|(r, l)| r.checked_add(l)?.checked_add(HEAD_BYTES))
-            .filter(|start| *start <= bytes.len())
+            .and_then(|others| bytes.len().checked_sub(others))
             .ok_or_else(|| malformed("runs and lengths reach beyond the end"))?;
         let batch = Self { bytes: Arc::new(bytes.clone()) };
         let mut named = 0u64;
@@ -242,12 +246,12 @@ impl Batch {
                 return Err(malformed("a run is empty or overflows"));
             }
         }
-        let lengths = bytes[..data][batch.length_at(0)..].chunks_exact(LENGTH_BYTES);
+        let lengths = batch.commands().lengths.chunks_exact(LENGTH_BYTES);
         let lengths: u64 = lengths.map(|length| u64::from(read_u32(length, 0))).sum();
         if named != count as u64 {
             return Err(malformed("runs name another number of commands"));
         }
-        if lengths != (bytes.len() - data) as u64 {
+        if lengths != data_bytes as u64 {
             return Err(malformed("lengths add up to another number of bytes"));
         }
         Ok(batch)
@@ -302,14 +306,9 @@ impl Batch {
     #[inline]
     #[must_use]
     pub fn commands(&self) -> Commands<'_> {
-        let rest = &self.bytes[self.length_at(0)..];
-        let (lengths, rest) = rest.split_at(self.count() as usize * LENGTH_BYTES);
-        Commands { lengths, rest }
-    }
-
-    #[inline]
-    fn length_at(&self, index: usize) -> usize {
-        HEAD_BYTES + read_u32(&self.bytes, 0) as usize * RUN_BYTES + index * LENGTH_BYTES
+        let from = HEAD_BYTES + read_u32(&self.bytes, 0) as usize * RUN_BYTES;
+        let to = self.bytes.len() - self.count() as usize * LENGTH_BYTES;
+        Commands { lengths: &self.bytes[to..], rest: &self.bytes[from..to] }
     }
 }
 
@@ -401,7 +400,30 @@ pub(crate) struct Dropped {
 pub struct BatchBuilder {
     origins: Vec<Origin>,
     lengths: Vec<u8>,
+    /// The commands' bytes, behind room for the head and one run.
     data: Vec<u8>,
+    /// The bytes of all three, as they will lie in the batch.
+    bytes: usize,
+    expected: Expected,
+}
+
+/// The room for a head and one run.
+const FRONT_BYTES: usize = HEAD_BYTES + RUN_BYTES;
+
+/// How long the next batch may become. Says nothing of what a builder holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expected(usize);
+
+impl PartialEq for Expected {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Expected {}
+
+impl Hash for Expected {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl BatchBuilder {
@@ -409,6 +431,7 @@ impl BatchBuilder {
     ///
     /// # Panics
     /// If the batch would grow beyond [`ENTRY_BYTES_MAX`]; [`BatchBuilder::len_with`] tells.
+    #[inline]
     pub fn push(&mut self, id: CommandId, command: &[u8]) {
         assert!(self.len_with(command.len()) <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
         match self.origins.last_mut() {
@@ -419,8 +442,13 @@ impl BatchBuilder {
             {
                 last.count += 1;
             }
-            _ => self.origins.push(Origin { first: id, count: 1 }),
+            _ => {
+                self.begin();
+                self.origins.push(Origin { first: id, count: 1 });
+                self.bytes += RUN_BYTES;
+            }
         }
+        self.bytes += LENGTH_BYTES + command.len();
         // The assertion above bounds the length far below u32::MAX.
         self.lengths.extend_from_slice(&(command.len() as u32).to_le_bytes());
         self.data.extend_from_slice(command);
@@ -433,10 +461,12 @@ impl BatchBuilder {
     pub fn append(&mut self, batch: &Batch) {
         let whole = self.len() + batch.bytes.len();
         assert!(whole <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
+        self.begin();
         self.origins.extend(batch.origins());
         let commands = batch.commands();
         self.lengths.extend_from_slice(commands.lengths);
         self.data.extend_from_slice(commands.rest);
+        self.bytes += batch.bytes.len() - HEAD_BYTES;
     }
 
     /// Takes the first run of commands out, as far as their numbers are below `end`. `None` if the
@@ -454,26 +484,26 @@ impl BatchBuilder {
         let bytes = (0..count).map(|i| read_u32(lengths, i * LENGTH_BYTES) as usize).sum();
         run.first.sequence += below;
         run.count -= below as u32;
+        self.bytes -= count * LENGTH_BYTES + bytes;
         if run.count == 0 {
             self.origins.remove(0);
+            self.bytes -= RUN_BYTES;
         }
         self.lengths.drain(..count * LENGTH_BYTES);
-        self.data.drain(..bytes);
+        self.data.drain(FRONT_BYTES..FRONT_BYTES + bytes);
         Some(Dropped { sequences: first..first + below, count, bytes })
     }
 
     /// How long the batch is, at the most.
     #[must_use]
     pub fn len(&self) -> usize {
-        HEAD_BYTES + self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len()
+        HEAD_BYTES + self.bytes
     }
 
     /// How long the batch would be with one more command of that many bytes, at the most.
     #[must_use]
     pub fn len_with(&self, command_bytes: usize) -> usize {
-        (self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len())
-            .saturating_add(COMMAND_OVERHEAD_BYTES)
-            .saturating_add(command_bytes)
+        (self.bytes + COMMAND_OVERHEAD_BYTES).saturating_add(command_bytes)
     }
 
     /// How many commands were added.
@@ -483,7 +513,7 @@ impl BatchBuilder {
 
     /// How many bytes they have together.
     pub(crate) fn data_len(&self) -> usize {
-        self.data.len()
+        self.data.len().saturating_sub(FRONT_BYTES)
     }
 
     /// Whether no command was added yet.
@@ -492,24 +522,46 @@ impl BatchBuilder {
         self.origins.is_empty()
     }
 
+    /// Makes room for the head, before the first command.
+    fn begin(&mut self) {
+        if self.data.is_empty() {
+            self.data.reserve(self.expected.0);
+            self.data.resize(FRONT_BYTES, 0);
+        }
+    }
+
     /// The batch of what was added, leaving the builder empty; `None` if that is nothing.
     pub fn build(&mut self) -> Option<Batch> {
         if self.is_empty() {
             return None;
         }
-        let mut bytes = Vec::with_capacity(
-            HEAD_BYTES + self.origins.len() * RUN_BYTES + self.lengths.len() + self.data.len(),
-        );
-        bytes.extend_from_slice(&(self.origins.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&((self.lengths.len() / LENGTH_BYTES) as u32).to_le_bytes());
+        let front = HEAD_BYTES + self.origins.len() * RUN_BYTES;
+        let mut bytes = if front == FRONT_BYTES {
+            core::mem::take(&mut self.data)
+        } else {
+            let mut bytes = Vec::with_capacity(self.len());
+            bytes.resize(front, 0);
+            bytes.extend_from_slice(&self.data[FRONT_BYTES..]);
+            self.data.clear();
+            bytes
+        };
+        let count = (self.lengths.len() / LENGTH_BYTES) as u32;
+        let mut head = &mut bytes[..front];
+        head.put_u32_le(self.origins.len() as u32);
+        head.put_u32_le(count);
         for origin in self.origins.drain(..) {
-            bytes.extend_from_slice(&origin.first.replica.0.to_le_bytes());
-            bytes.extend_from_slice(&origin.first.incarnation.0.to_le_bytes());
-            bytes.extend_from_slice(&origin.first.sequence.to_le_bytes());
-            bytes.extend_from_slice(&origin.count.to_le_bytes());
+            head.put_u32_le(origin.first.replica.0);
+            head.put_u64_le(origin.first.incarnation.0);
+            head.put_u64_le(origin.first.sequence);
+            head.put_u32_le(origin.count);
         }
         bytes.append(&mut self.lengths);
-        bytes.append(&mut self.data);
+        assert!(bytes.len() == self.len(), "a batch of {} bytes, not {}", bytes.len(), self.len());
+        (self.bytes, self.expected) = (0, Expected(bytes.len()));
+        // What is kept for long has no more room than it needs.
+        if bytes.capacity() / 4 > bytes.len() / 3 {
+            bytes.shrink_to_fit();
+        }
         Some(Batch { bytes: Arc::new(Bytes::from(bytes)) })
     }
 }

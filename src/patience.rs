@@ -17,6 +17,8 @@ pub(crate) struct Patience {
     part: Duration,
     /// From each of these points on, the numbers from there on.
     since: VecDeque<(Instant, u64)>,
+    /// When the next point may follow.
+    next_at: Instant,
     /// Numbers below this one have waited for too long.
     old: u64,
 }
@@ -25,14 +27,15 @@ impl Patience {
     /// Nothing was given out, and whatever is may wait for `limit`.
     #[must_use]
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, part: limit / PARTS, since: VecDeque::new(), old: 0 }
+        Self { limit, part: limit / PARTS, since: VecDeque::new(), next_at: Instant::ZERO, old: 0 }
     }
 
     /// Hears that the number is given out now. Numbers rise.
     pub(crate) fn start(&mut self, now: Instant, number: u64) {
-        let last = self.since.back().map(|(at, _)| *at);
-        if last.is_none_or(|last| now > last && now.since(last) >= self.part) {
+        // Asked with every command.
+        if now >= self.next_at || self.since.is_empty() {
             self.since.push_back((now, number));
+            self.next_at = now.after(self.part.max(Duration::from_micros(1)));
         }
     }
 

@@ -276,6 +276,7 @@ impl Proposer {
     }
 
     /// Takes a command into the queue.
+    #[inline]
     pub fn enqueue(&mut self, command: &[u8]) -> CommandId {
         let id =
             CommandId { replica: self.me, incarnation: self.incarnation, sequence: self.sequence };

@@ -413,7 +413,7 @@ fn no_truncated_batch_is_taken() {
     assert!(parse_and_walk(longer).is_err(), "a trailing byte was taken");
 }
 
-/// The sample has two runs of 2 and 1 commands; their counts lie at 28 and 52.
+/// The sample has two runs of 2 and 1 commands; their counts lie at 28 and 52, its lengths at the end, from 112 on.
 #[test]
 fn a_batch_that_is_refused_says_what_does_not_add_up() {
     let refusal = |at: usize, value: u32| {
@@ -437,7 +437,7 @@ fn a_batch_that_is_refused_says_what_does_not_add_up() {
     for (at, value) in [(28, 1), (28, 3), (52, 2)] {
         assert_eq!(refusal(at, value), "runs name another number of commands");
     }
-    for (at, value) in [(56, 15), (60, 1), (64, u32::MAX)] {
+    for (at, value) in [(112, 15), (116, 1), (120, u32::MAX)] {
         assert_eq!(refusal(at, value), "lengths add up to another number of bytes");
     }
     assert_eq!(parse_and_walk(sample()[..7].to_vec()), {

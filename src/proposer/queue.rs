@@ -30,6 +30,7 @@ fn cost(command_bytes: usize) -> usize {
 
 impl Queue {
     /// Takes a command of this replica in, into the last batch if it fits there.
+    #[inline]
     pub(super) fn push(&mut self, id: CommandId, command: &[u8], batch_bytes: usize) {
         let fits = |batch: &&mut BatchBuilder| batch.len_with(command.len()) <= batch_bytes;
         match self.own.back_mut().filter(fits) {

@@ -557,7 +557,9 @@ impl BatchBuilder {
         }
         bytes.append(&mut self.lengths);
         assert!(bytes.len() == self.len(), "a batch of {} bytes, not {}", bytes.len(), self.len());
-        (self.bytes, self.expected) = (0, Expected(bytes.len()));
+        // A short one now and then makes the long ones no dearer.
+        let faded = self.expected.0 - self.expected.0 / 8;
+        (self.bytes, self.expected) = (0, Expected(bytes.len().max(faded)));
         // What is kept for long has no more room than it needs.
         if bytes.capacity() / 4 > bytes.len() / 3 {
             bytes.shrink_to_fit();

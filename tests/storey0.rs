@@ -413,7 +413,8 @@ fn no_truncated_batch_is_taken() {
     assert!(parse_and_walk(longer).is_err(), "a trailing byte was taken");
 }
 
-/// The sample has two runs of 2 and 1 commands; their counts lie at 28 and 52, its lengths at the end, from 112 on.
+/// The sample has two runs of 2 and 1 commands; their counts lie at 28 and 52, its lengths at the
+/// end, from 112 on.
 #[test]
 fn a_batch_that_is_refused_says_what_does_not_add_up() {
     let refusal = |at: usize, value: u32| {

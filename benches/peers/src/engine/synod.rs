@@ -1,9 +1,9 @@
 //! synod: the core's `Replica`, with its default settings; messages are passed as values.
 //!
-//! The driver does what a host does: it drains before it waits, keeps each record in its log, in
-//! memory, and says that what it has kept is on disk when nothing else is left to do; it drains only
-//! replicas that have had an input. When nobody has anything to do it lets time jump to the first
-//! moment that a replica waits for.
+//! The driver does what a host does: it drains before it waits, and only replicas that have had an
+//! input; keeps each record in its log, in memory; and says that what it has kept is on disk when
+//! nothing else is left to do. When nobody has anything to do it lets time jump to the first moment
+//! that a replica waits for.
 
 use synod::config::Config;
 use synod::entry::Entry;

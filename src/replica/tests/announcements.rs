@@ -42,3 +42,19 @@ fn who_leads_no_more_announces_nothing() {
         assert!(!names(&alone.tick()).contains(&"Announcement"));
     }
 }
+
+#[test]
+fn a_leader_that_goes_on_proposing_announces_nothing() {
+    let mut alone = Alone::start(recovered(1));
+    let leader = alone.lead();
+    let heartbeat = Config::new([id(1)]).heartbeat;
+    for slot in 0..64 {
+        let before = alone.propose(b"x");
+        assert_eq!(names(&before), ["Accept"]);
+        alone.sync();
+        alone.hear(2, vote(leader, slot));
+        alone.now = alone.now.after(heartbeat / 12);
+        alone.replica.handle_timeout(alone.now);
+        assert!(!names(&alone.drain()).contains(&"Announcement"), "after {slot}");
+    }
+}

@@ -14,6 +14,7 @@ mod command_line;
 mod disk;
 mod durable;
 mod engine;
+mod failures;
 mod results;
 mod servers;
 mod summary;

@@ -12,8 +12,12 @@ mod check;
 #[path = "../../../examples/command_line/mod.rs"]
 mod command_line;
 mod disk;
+mod document;
+mod draw;
 mod durable;
 mod engine;
+mod failures;
+mod figures;
 mod results;
 mod servers;
 mod summary;
@@ -42,6 +46,10 @@ enum Suite {
     Durable(durable::Options),
     /// Holds raw results against the targets, a line for each.
     Targets(targets::Options),
+    /// Draws charts from raw results.
+    Draw(draw::Options),
+    /// Writes the tables of a document from raw results.
+    Document(document::Options),
 }
 
 /// Tells of a mistake in what was asked for, and says with what code to end.
@@ -61,6 +69,8 @@ fn main() -> ExitCode {
         Suite::Servers(options) => servers::run(&options),
         Suite::Durable(options) => durable::run(&options),
         Suite::Targets(options) => targets::run(&options),
+        Suite::Draw(options) => draw::run(&options),
+        Suite::Document(options) => document::run(&options),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("peers: {failure}");

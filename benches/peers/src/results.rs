@@ -33,6 +33,17 @@ pub(crate) struct Measurement {
     pub(crate) runs: Vec<f64>,
 }
 
+/// What the figures hang on beside the peers, and when they were measured.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) kernel: String,
+    pub(crate) cpus: u64,
+    pub(crate) model: String,
+    pub(crate) date: String,
+    pub(crate) rustc: String,
+    pub(crate) commit: String,
+}
+
 /// Where results are appended, if anywhere.
 pub(crate) struct Results {
     path: Option<PathBuf>,
@@ -73,20 +84,39 @@ impl Results {
 ///
 /// Says which line of which file is none.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Measurement>, String> {
-    let mut measurements = Vec::new();
-    for path in paths {
-        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        measurements.extend(parse(&text).map_err(|e| format!("{}: {e}", path.display()))?);
-    }
-    Ok(measurements)
+    Ok(lines(paths)?.0)
 }
 
-fn parse(text: &str) -> Result<Vec<Measurement>, String> {
-    let mut measurements = Vec::new();
+/// The machines of these files, in order: one for each time that something was measured.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn machines(paths: &[PathBuf]) -> Result<Vec<Machine>, String> {
+    Ok(lines(paths)?.1)
+}
+
+/// What lines tell.
+type Lines = (Vec<Measurement>, Vec<Machine>);
+
+fn lines(paths: &[PathBuf]) -> Result<Lines, String> {
+    let mut all = Lines::default();
+    for path in paths {
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let found = parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        all.0.extend(found.0);
+        all.1.extend(found.1);
+    }
+    Ok(all)
+}
+
+fn parse(text: &str) -> Result<Lines, String> {
+    let (mut measurements, mut machines) = Lines::default();
     for (i, line) in text.lines().enumerate() {
         let wrong = |e: &dyn std::fmt::Display| format!("line {}: {e}", i + 1);
         let value: serde_json::Value = serde_json::from_str(line).map_err(|e| wrong(&e))?;
         if value["suite"] == "machine" {
+            machines.push(serde_json::from_value(value).map_err(|e| wrong(&e))?);
             continue;
         }
         let it: Measurement = serde_json::from_value(value).map_err(|e| wrong(&e))?;
@@ -95,10 +125,9 @@ fn parse(text: &str) -> Result<Vec<Measurement>, String> {
         }
         measurements.push(it);
     }
-    Ok(measurements)
+    Ok((measurements, machines))
 }
 
-/// What the figures hang on beside the peers.
 fn machine() -> serde_json::Value {
     let first = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let said = |program: &str, arguments: &[&str]| {

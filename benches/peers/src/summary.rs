@@ -103,7 +103,8 @@ fn head((replicas, in_flight, value_bytes, commands): Situation, columns: &[Situ
     parts.join(", ")
 }
 
-fn cell(theirs: Option<Summary>, ours: Option<Summary>) -> String {
+/// The median, the range, and the median as a multiple of ours.
+pub(crate) fn cell(theirs: Option<Summary>, ours: Option<Summary>) -> String {
     let Some(it) = theirs else { return String::new() };
     let mut text = format!("{} ({} to {})", figure(it.median), figure(it.least), figure(it.most));
     if let Some(ours) = ours.filter(|ours| ours.median > 0.0 && Some(*ours) != theirs) {

@@ -13,11 +13,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+pub(crate) use self::table::shows_growth;
 use crate::results::{self, Measurement};
 use crate::summary::{self, figure};
 
 /// The reasons that are kept.
-const REASONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reasons.txt");
+pub(crate) const REASONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reasons.txt");
 
 /// What to judge.
 #[derive(Args)]
@@ -66,6 +67,8 @@ struct Target {
     aim: Option<Bound>,
     /// What was measured.
     found: Option<Found>,
+    /// The ratio that the floor has, where it was measured: nobody's can be better.
+    floor: Option<f64>,
 }
 
 /// What was measured of a target.
@@ -118,7 +121,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
 /// # Errors
 ///
 /// A reason for a row that is not there.
-fn judged(
+pub(crate) fn judged(
     measurements: &[Measurement],
     reasons: &BTreeMap<String, String>,
 ) -> Result<(String, bool), String> {
@@ -128,7 +131,8 @@ fn judged(
     }
     let (mut text, mut met) = (String::new(), true);
     text.push_str(
-        "| target | figure | ratio | must | aim | verdict |\n|---|---|---|---|---|---|\n",
+        "| target | figure | ratio | must | aim | floor's ratio | verdict |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for target in targets {
         let verdict = match (target.verdict(), reasons.get(&target.row)) {
@@ -148,6 +152,7 @@ fn judged(
             show(|it| it.ratio),
             target.must.text(),
             target.aim.map_or(String::new(), Bound::text),
+            target.floor.map_or(String::new(), figure),
             verdict,
         ];
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
@@ -156,7 +161,7 @@ fn judged(
 }
 
 /// The reasons of a file, by row. Lines that are empty or begin with `#` say nothing.
-fn reasons(path: &Path) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn reasons(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));

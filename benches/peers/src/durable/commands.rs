@@ -1,12 +1,13 @@
 //! Commands per second, latencies from the proposal to the application at the proposer's replica,
 //! and processor time, of every peer in every situation, in turn.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::drive::{Run, drive};
 use super::table::{Cell, Table};
 use super::{Options, Peer, Setup, Situation, floor, place};
 use crate::check::Applied;
+use crate::failures::Failures;
 
 /// A run that something outside disturbed (a stall of the disk beyond an election timeout changes
 /// the leader) is done again, this often at the most, and said so. What the replicas of a run that
@@ -14,9 +15,20 @@ use crate::check::Applied;
 const TRIES: usize = 3;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
+    let mut failures = Failures::default();
     options.rounds(|situation| {
-        options.peers().iter().try_for_each(|peer| one(options, table, *peer, situation))
-    })
+        for peer in options.peers() {
+            let name = peer.name();
+            if failures.has(&name) {
+                continue;
+            }
+            if let Err(failure) = one(options, table, *peer, situation) {
+                failures.note(&name, format!("{failure:#}"));
+            }
+        }
+        Ok(())
+    })?;
+    failures.done().map_err(|failure| anyhow!(failure))
 }
 
 fn one(

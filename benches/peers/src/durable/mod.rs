@@ -16,6 +16,7 @@ mod openraft;
 mod place;
 mod raft;
 mod reads;
+pub(crate) mod stages;
 mod stream;
 mod synod;
 mod table;
@@ -95,6 +96,8 @@ enum Suite {
     Reads,
     /// How fast synod opens a long log.
     Opening,
+    /// Where the time of one command of synod goes.
+    Stages,
     /// How long synod has no leader after one is gone, with and without a long suffix.
     FailOver,
 }
@@ -225,9 +228,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
         Suite::Stream => stream::measure(options, &mut table),
         Suite::Reads => reads::measure(options, &mut table),
         Suite::Opening => opening::measure(options, &mut table),
+        Suite::Stages => stages::measure(options, &mut table),
         Suite::FailOver => fail_over::measure(options, &mut table),
     };
     // What was measured before a failure counts all the same.
     table.finish(&results)?;
     done.map(|()| ExitCode::SUCCESS).map_err(|failure| format!("{failure:#}"))
 }
+
+#[cfg(test)]
+mod tests;

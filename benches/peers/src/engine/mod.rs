@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::check::{self, Applied};
+use crate::failures::Failures;
 use crate::results::{Measurement, Results};
 use crate::summary;
 use crate::workload::Workload;
@@ -124,7 +125,7 @@ struct Case {
 ///
 /// # Errors
 ///
-/// Says which peer failed, and how.
+/// Says which peers failed; the others were measured.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
     let cases = cases(options);
     if options.once {
@@ -138,21 +139,28 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
         if options.instructions { "instructions_per_command" } else { "cpu_nanos_per_command" };
     let mut measurements: Vec<Measurement> =
         cases.iter().map(|case| measurement(case, metric, options)).collect();
+    let mut failures = Failures::default();
     for round in 1..=options.runs {
         eprintln!("round {round} of {}", options.runs);
         for (case, measurement) in cases.iter().zip(&mut measurements) {
+            if failures.has(&case.peer.name()) {
+                continue;
+            }
             let figure = if options.instructions {
                 instructions::per_command(case, options)
             } else {
                 nanos(case, options)
             };
-            let figure = figure.map_err(|e| format!("{}: {e} ({case:?})", case.peer.name()))?;
-            measurement.runs.push(figure);
+            match figure {
+                Ok(figure) => measurement.runs.push(figure),
+                Err(failure) => failures.note(&case.peer.name(), format!("{failure} ({case:?})")),
+            }
         }
     }
+    measurements.retain(|it| !it.runs.is_empty());
     measurements.iter().try_for_each(|it| results.append(it))?;
     print!("{}", summary::tables(&measurements));
-    Ok(ExitCode::SUCCESS)
+    failures.done().map(|()| ExitCode::SUCCESS)
 }
 
 fn cases(options: &Options) -> Vec<Case> {

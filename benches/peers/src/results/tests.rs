@@ -24,6 +24,9 @@ fn what_is_appended_is_read_again_without_the_machines() {
     assert_eq!(read(std::slice::from_ref(&path)), Ok(vec![measurement(), measurement()]));
     let text = fs::read_to_string(&path).expect("it is there");
     assert_eq!(text.lines().filter(|line| line.contains("\"kernel\"")).count(), 2);
+    let machines = machines(&[path]).expect("they were written");
+    assert_eq!(machines.len(), 2);
+    assert!(machines.iter().all(|it| it.cpus > 0 && it.date.contains('T')));
 }
 
 #[test]
@@ -33,6 +36,7 @@ fn a_line_that_is_no_measurement_is_named() {
         "",
         "x",
         "{\"suite\":\"engine\"}",
+        "{\"suite\":\"machine\"}",
         &good.replace("21.3", "null"),
         &good.replace("[21.3,22.0]", "[]"),
         &good.replace(":3,", ":-3,"),

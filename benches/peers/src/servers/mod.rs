@@ -25,6 +25,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::disk;
+use crate::failures::Failures;
 use crate::refuse;
 use crate::results::{Measurement, Results};
 use crate::summary::tables;
@@ -114,22 +115,37 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
         return Ok(refuse(&refusal));
     }
     let peers = installed(options)?;
-    let results = Results::open(options.out.as_deref())?;
+    let mut measured = Kept::new(Results::open(options.out.as_deref())?);
     // The thread that starts the servers is this one: they end when it does.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let measured =
-        runtime.map_err(|error| error.to_string())?.block_on(until_interrupted(async {
-            match (options.fail_over, options.steady) {
-                (Some(times), _) => fail_over(options, &peers, times).await,
-                (None, Some(seconds)) => steady(options, &peers, seconds).await,
-                (None, None) => throughput(options, &peers).await,
-            }
-        }))?;
-    for measurement in &measured {
-        results.append(measurement)?;
+    let done = runtime.map_err(|error| error.to_string())?.block_on(until_interrupted(async {
+        match (options.fail_over, options.steady) {
+            (Some(times), _) => fail_over(options, &peers, times, &mut measured).await,
+            (None, Some(seconds)) => steady(options, &peers, seconds, &mut measured).await,
+            (None, None) => throughput(options, &peers, &mut measured).await,
+        }
+    }));
+    // What was measured before a failure counts all the same.
+    print!("{}", tables(&measured.measurements));
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// What was measured so far: in the file at once, and in the tables at the end.
+struct Kept {
+    results: Results,
+    measurements: Vec<Measurement>,
+}
+
+impl Kept {
+    fn new(results: Results) -> Self {
+        Self { results, measurements: Vec::new() }
     }
-    print!("{}", tables(&measured));
-    Ok(ExitCode::SUCCESS)
+
+    fn push(&mut self, measurement: Measurement) -> Result<(), String> {
+        self.results.append(&measurement)?;
+        self.measurements.push(measurement);
+        Ok(())
+    }
 }
 
 /// Those of the peers that are there; tells of the others.
@@ -186,48 +202,70 @@ fn measurement(
 }
 
 /// Requests in each second, by the number of clients. All clusters run all the time; one works.
-async fn throughput(options: &Options, peers: &[Kind]) -> Result<Vec<Measurement>, String> {
+async fn throughput(options: &Options, peers: &[Kind], measured: &mut Kept) -> Result<(), String> {
+    let mut failures = Failures::default();
     let mut clusters = Vec::new();
     for kind in peers {
         eprintln!("starting {}", kind.name());
-        clusters.push(Cluster::start(*kind, &setting(options)).await?);
+        match Cluster::start(*kind, &setting(options)).await {
+            Ok(cluster) => clusters.push(cluster),
+            Err(failure) => failures.note(kind.name(), failure),
+        }
     }
-    let mut measured = Vec::new();
     for clients in &options.clients {
         let mut figures = vec![Vec::new(); clusters.len()];
         for round in 1..=options.runs {
             for (cluster, figures) in clusters.iter_mut().zip(&mut figures) {
-                let load = Load {
-                    clients: *clients,
-                    warm_up: Duration::from_secs_f64(options.warm_up),
-                    time: Duration::from_secs_f64(options.seconds),
-                    seed: options.seed.wrapping_add(round.into()),
-                };
-                let run = load::run(cluster, load).await?;
-                let name = cluster.kind.name();
-                eprintln!(
-                    "{clients} clients, run {round}: {name} {:.0}/s, p50 {} us, p99 {} us, CPU \
-                     {:.1} us of clients and {:.1} of servers for each",
-                    run.per_second,
-                    run.p50_micros,
-                    run.p99_micros,
-                    run.client_cpu_micros,
-                    run.server_cpu_micros,
-                );
-                figures.push(run);
+                if failures.has(cluster.kind.name()) {
+                    continue;
+                }
+                match one(options, cluster, *clients, round).await {
+                    Ok(run) => figures.push(run),
+                    Err(failure) => failures.note(cluster.kind.name(), failure),
+                }
             }
         }
         for (metric, of) in METRICS {
             for (cluster, figures) in clusters.iter().zip(&figures) {
+                if figures.is_empty() {
+                    continue;
+                }
                 // By time, not by count: the mean of all runs.
                 let commands: u64 = figures.iter().map(|run| run.requests).sum();
-                let size = (*clients, commands / u64::from(options.runs));
+                let size = (*clients, commands / figures.len() as u64);
                 let runs = figures.iter().map(of).collect();
-                measured.push(measurement(options, cluster, metric, size, runs));
+                measured.push(measurement(options, cluster, metric, size, runs))?;
             }
         }
     }
-    Ok(measured)
+    failures.done()
+}
+
+/// One run of one of them.
+async fn one(
+    options: &Options,
+    cluster: &mut Cluster,
+    clients: u32,
+    round: u32,
+) -> Result<Figures, String> {
+    let load = Load {
+        clients,
+        warm_up: Duration::from_secs_f64(options.warm_up),
+        time: Duration::from_secs_f64(options.seconds),
+        seed: options.seed.wrapping_add(round.into()),
+    };
+    let run = load::run(cluster, load).await?;
+    let name = cluster.kind.name();
+    eprintln!(
+        "{clients} clients, run {round}: {name} {:.0}/s, p50 {} us, p99 {} us, CPU {:.1} us of \
+         clients and {:.1} of servers for each",
+        run.per_second,
+        run.p50_micros,
+        run.p99_micros,
+        run.client_cpu_micros,
+        run.server_cpu_micros,
+    );
+    Ok(run)
 }
 
 /// The longest gap between acknowledged writes, for each time that the leader is killed.
@@ -235,22 +273,37 @@ async fn fail_over(
     options: &Options,
     peers: &[Kind],
     times: u32,
-) -> Result<Vec<Measurement>, String> {
-    let mut measured = Vec::new();
+    measured: &mut Kept,
+) -> Result<(), String> {
+    let mut failures = Failures::default();
     for kind in peers.iter().filter(|kind| **kind != Kind::Redis) {
         eprintln!("starting {}", kind.name());
-        let mut cluster = Cluster::start(*kind, &setting(options)).await?;
+        let mut cluster = match Cluster::start(*kind, &setting(options)).await {
+            Ok(cluster) => cluster,
+            Err(failure) => {
+                failures.note(kind.name(), failure);
+                continue;
+            }
+        };
         let mut gaps = Vec::new();
         for round in 1..=times {
             let seed = options.seed.wrapping_add(round.into());
-            let gap = fail_over::round(&mut cluster, seed).await?.as_secs_f64() * 1000.0;
+            match fail_over::round(&mut cluster, seed).await {
+                Ok(gap) => gaps.push(gap.as_secs_f64() * 1000.0),
+                Err(failure) => {
+                    failures.note(kind.name(), failure);
+                    break;
+                }
+            }
+            let gap = gaps.last().copied().unwrap_or_default();
             eprintln!("kill {round} of the leader: {} had a gap of {gap:.0} ms", kind.name());
-            gaps.push(gap);
         }
-        let size = (fail_over::CLIENTS, 0);
-        measured.push(measurement(options, &cluster, "gap_millis", size, gaps));
+        if !gaps.is_empty() {
+            let size = (fail_over::CLIENTS, 0);
+            measured.push(measurement(options, &cluster, "gap_millis", size, gaps))?;
+        }
     }
-    Ok(measured)
+    failures.done()
 }
 
 /// Elections while nothing is wrong, at rest and under load.
@@ -258,8 +311,8 @@ async fn steady(
     options: &Options,
     peers: &[Kind],
     seconds: f64,
-) -> Result<Vec<Measurement>, String> {
-    let mut measured = Vec::new();
+    measured: &mut Kept,
+) -> Result<(), String> {
     let clients = options.clients.iter().copied().max().unwrap_or(1);
     for kind in peers.iter().filter(|kind| **kind != Kind::Redis) {
         eprintln!("starting {}", kind.name());
@@ -279,12 +332,12 @@ async fn steady(
         );
         let mut push = |metric: &str, in_flight, figure| {
             let size = (in_flight, loaded.requests);
-            measured.push(measurement(options, &cluster, metric, size, vec![figure]));
+            measured.push(measurement(options, &cluster, metric, size, vec![figure]))
         };
-        push("elections", 0, seen.elections_idle as f64);
-        push("elections", clients, seen.elections_loaded as f64);
-        push("steady_longest_millis", clients, loaded.longest_millis);
-        push("steady_commands_per_second", clients, loaded.per_second);
+        push("elections", 0, seen.elections_idle as f64)?;
+        push("elections", clients, seen.elections_loaded as f64)?;
+        push("steady_longest_millis", clients, loaded.longest_millis)?;
+        push("steady_commands_per_second", clients, loaded.per_second)?;
     }
-    Ok(measured)
+    Ok(())
 }

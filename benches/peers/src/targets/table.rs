@@ -38,13 +38,17 @@ fn has_length(it: &Measurement, commands: u64) -> bool {
     it.commands == commands.next_multiple_of(it.in_flight.max(1))
 }
 
+/// Whether it was measured for the growth with the log.
+pub(crate) fn shows_growth(it: &Measurement) -> bool {
+    it.suite == CPU.suite && LENGTHS.iter().any(|length| has_length(it, *length))
+}
+
 /// The results, to be asked.
 struct All<'a>(&'a [Measurement]);
 
 impl All<'_> {
     fn of(&self, of: Of) -> impl DoubleEndedIterator<Item = &Measurement> {
-        let growth = |it: &Measurement| LENGTHS.iter().any(|length| has_length(it, *length));
-        self.alike(of).filter(move |it| it.suite != CPU.suite || !growth(it))
+        self.alike(of).filter(|it| !shows_growth(it))
     }
 
     fn alike(&self, of: Of) -> impl DoubleEndedIterator<Item = &Measurement> {
@@ -102,7 +106,14 @@ fn plain(figure: Option<f64>) -> Option<Found> {
 }
 
 fn row(row: impl Into<String>, found: Option<Found>, must: Bound, aim: Option<Bound>) -> Target {
-    Target { row: row.into(), must, aim, found }
+    Target { row: row.into(), must, aim, found, floor: None }
+}
+
+impl Target {
+    /// The same, with what the floor's figure makes of this one.
+    fn above_floor(self, floor: Option<f64>, other: Option<f64>) -> Self {
+        Self { floor: ratio(floor, other).map(|it| it.ratio), ..self }
+    }
 }
 
 /// Every target, in order.
@@ -121,7 +132,8 @@ fn engines(all: &All) -> Vec<Target> {
         let of = Of { in_flight: window, ..CPU };
         let found = ratio(all.median(of, OURS), all.least_of_peers(of));
         let name = format!("engine, window {window}, to the best peer");
-        rows.push(row(name, found, Most(1.0 / must), Some(Most(1.0 / aim))));
+        let row = row(name, found, Most(1.0 / must), Some(Most(1.0 / aim)));
+        rows.push(row.above_floor(all.median(of, FLOOR), all.least_of_peers(of)));
     }
     for (window, must) in [(256, 1.7), (4096, 1.5)] {
         let of = Of { in_flight: window, ..CPU };
@@ -134,7 +146,8 @@ fn engines(all: &All) -> Vec<Target> {
     let grown = ratio(ours, all.median(CPU, OURS));
     rows.push(row("engine, 9 replicas to 3", grown, Most(2.4), Some(Most(2.0))));
     let cheapest = ratio(ours, all.least_of_peers(nine));
-    rows.push(row("engine, 9 replicas, to the best peer", cheapest, Most(1.0), None));
+    let cheapest = row("engine, 9 replicas, to the best peer", cheapest, Most(1.0), None);
+    rows.push(cheapest.above_floor(all.median(nine, FLOOR), all.least_of_peers(nine)));
     // The figure is the growth; it is judged against the floor's, and aims at a number.
     let (ours, floor) = (all.growth(OURS), all.growth(FLOOR));
     let must = Most(floor.unwrap_or(1.0) + 0.1);
@@ -155,11 +168,13 @@ fn durable(all: &All) -> Vec<Target> {
         let of = Of { in_flight, ..DURABLE };
         let found = ratio(all.median(of, OURS), all.most_of_peers(of));
         let name = format!("durable, {in_flight} in flight, commands, to the best peer");
-        rows.push(row(name, found, Least(must), Some(Least(aim))));
+        let row = row(name, found, Least(must), Some(Least(aim)));
+        rows.push(row.above_floor(all.median(of, FLOOR), all.most_of_peers(of)));
     }
     let tail = Of { metric: "p99_micros", in_flight: 1024, ..DURABLE };
     let found = ratio(all.median(tail, OURS), all.least_of_peers(tail));
-    rows.push(row("durable, 1024 in flight, p99 to the best peer", found, Most(0.5), None));
+    let row_of_tail = row("durable, 1024 in flight, p99 to the best peer", found, Most(0.5), None);
+    rows.push(row_of_tail.above_floor(all.median(tail, FLOOR), all.least_of_peers(tail)));
     for (segments, must, aim) in [("prepared", 0.6, 0.8), ("fresh", 0.4, 0.45)] {
         // The floor is what each of three writers gets of the disk.
         let of = Of { metric: "log_bytes_per_second", value_bytes: 16_384, ..DURABLE };

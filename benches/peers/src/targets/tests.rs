@@ -73,6 +73,18 @@ fn the_floor_counts_where_it_must() {
 }
 
 #[test]
+fn a_row_to_the_best_peer_says_what_the_floor_would_get() {
+    let all = [cpu("floor", 16, 10.0), cpu("raft", 16, 200.0), cpu("synod", 16, 30.0)];
+    let targets = table::targets(&all);
+    let row = |name: &str| targets.iter().find(|it| it.row == name).expect("it is there");
+    assert_eq!(row("engine, window 16, to the best peer").floor, Some(0.05));
+    assert_eq!(row("engine, window 256, to the best peer").floor, None);
+    let (text, _) = judged(&all, &BTreeMap::new()).expect("no reasons");
+    let line = "| engine, window 16, to the best peer | 30.0 | 0.15 | <= 0.25 | <= 0.17 | 0.05 |";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn growth_is_held_against_the_floors_own() {
     let row = "engine, 1000000 commands";
     let at = |peer: &str, commands, nanos| {

@@ -1,0 +1,237 @@
+//! What notes when a command passes: round the disk, the transport and the state machine of each
+//! replica, through the crate's public traits. Nothing in the crate is changed for it.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use synod::entry::Place;
+use synod::membership::{ClusterId, ReplicaId};
+use synod::message::Message;
+use synod::wal::{Medium, MediumFile};
+use synod::wire::{self, Body};
+use synod::{Inbox, StateMachine, Transport};
+
+use crate::check::Applied;
+
+/// What happened at a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The proposing thread is about to propose.
+    Proposed,
+    /// The leader hands the transport an Accept for this replica.
+    AcceptSent(ReplicaId),
+    /// A follower's receiving thread has an Accept.
+    AcceptReceived,
+    SyncBegun,
+    SyncEnded,
+    /// A follower hands the transport an Accepted.
+    AcceptedSent,
+    /// The leader's receiving thread has an Accepted of this replica.
+    AcceptedReceived(ReplicaId),
+    /// The state machine has applied the command.
+    Applied,
+    /// The proposing thread knows.
+    Woken,
+}
+
+/// A mark, where, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) nanos: u64,
+    pub(super) replica: ReplicaId,
+    pub(super) mark: Mark,
+}
+
+/// All marks of one run, from all threads.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    begin: Instant,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Self {
+        Self { begin: Instant::now(), events: Arc::default() }
+    }
+
+    pub(super) fn note(&self, replica: ReplicaId, mark: Mark) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that the marks are in the order of their times.
+        let nanos = u64::try_from(self.begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        events.push(Event { nanos, replica, mark });
+    }
+
+    /// What was noted since this was asked last.
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Notes the syncs of a replica's files.
+pub(super) struct NotedMedium<M> {
+    pub(super) inner: M,
+    pub(super) me: ReplicaId,
+    pub(super) recorder: Recorder,
+}
+
+impl<M> NotedMedium<M> {
+    fn noted(&self, inner: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
+        Box::new(NotedFile { inner, me: self.me, recorder: self.recorder.clone() })
+    }
+}
+
+impl<M: Medium> Medium for NotedMedium<M> {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.inner.names()
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn MediumFile>> {
+        Ok(self.noted(self.inner.create(name, bytes)?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn MediumFile>> {
+        self.inner.open(name)
+    }
+
+    fn open_writable(&self, name: &str) -> io::Result<Box<dyn MediumFile>> {
+        Ok(self.noted(self.inner.open_writable(name)?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.inner.sync_names()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> io::Result<()> {
+        self.inner.random(buffer)
+    }
+}
+
+struct NotedFile {
+    inner: Box<dyn MediumFile>,
+    me: ReplicaId,
+    recorder: Recorder,
+}
+
+impl MediumFile for NotedFile {
+    fn bytes(&self) -> io::Result<u64> {
+        self.inner.bytes()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.inner.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.inner.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.recorder.note(self.me, Mark::SyncBegun);
+        let synced = self.inner.sync();
+        self.recorder.note(self.me, Mark::SyncEnded);
+        synced
+    }
+}
+
+/// A channel to each replica, and a thread at each that hands in what comes: what the crate's own
+/// network in a process does, with marks.
+pub(super) struct NotedTransport {
+    me: ReplicaId,
+    cluster: ClusterId,
+    ports: Vec<Sender<Bytes>>,
+    port: Receiver<Bytes>,
+    recorder: Recorder,
+}
+
+impl NotedTransport {
+    /// One for each of the replicas 1 to `replicas`.
+    pub(super) fn all(replicas: u32, cluster: ClusterId, recorder: &Recorder) -> Vec<Self> {
+        let (ports, ends): (Vec<_>, Vec<_>) = (0..replicas).map(|_| unbounded()).unzip();
+        let of = |(me, port)| Self {
+            me: ReplicaId(me),
+            cluster,
+            ports: ports.clone(),
+            port,
+            recorder: recorder.clone(),
+        };
+        (1..).zip(ends).map(of).collect()
+    }
+}
+
+/// What marks are made of in a frame, and who sent it.
+fn look(cluster: ClusterId, frame: &Bytes) -> Option<(ReplicaId, Message)> {
+    match wire::decode(cluster, frame.clone()) {
+        Ok((from, Body::Message(message))) => Some((from.replica(), message)),
+        _ => None,
+    }
+}
+
+impl Transport for NotedTransport {
+    fn send(&mut self, to: ReplicaId, frame: &[u8]) {
+        let Some(port) = (to.0 as usize).checked_sub(1).and_then(|at| self.ports.get(at)) else {
+            return;
+        };
+        let frame = Bytes::copy_from_slice(frame);
+        match look(self.cluster, &frame) {
+            Some((_, Message::Accept(_))) => self.recorder.note(self.me, Mark::AcceptSent(to)),
+            Some((_, Message::Accepted(_))) => self.recorder.note(self.me, Mark::AcceptedSent),
+            _ => {}
+        }
+        // Whoever has stopped needs nothing.
+        let _ = port.send(frame);
+    }
+
+    fn max_frame(&self) -> usize {
+        wire::FRAME_BYTES_MAX
+    }
+
+    fn open(&mut self, inbox: Inbox) {
+        let (me, cluster) = (self.me, self.cluster);
+        let (port, recorder) = (self.port.clone(), self.recorder.clone());
+        // It ends when the last of the transports that can send to it is dropped.
+        thread::spawn(move || {
+            for frame in port {
+                match look(cluster, &frame) {
+                    Some((_, Message::Accept(_))) => recorder.note(me, Mark::AcceptReceived),
+                    Some((from, Message::Accepted(_))) => {
+                        recorder.note(me, Mark::AcceptedReceived(from));
+                    }
+                    _ => {}
+                }
+                inbox.deliver(frame);
+            }
+        });
+    }
+}
+
+/// Notes when a command is applied.
+pub(super) struct NotedMachine {
+    pub(super) seen: Applied,
+    pub(super) me: ReplicaId,
+    pub(super) recorder: Recorder,
+}
+
+impl StateMachine for NotedMachine {
+    type Answer = ();
+
+    fn apply(&mut self, _place: Place, command: &[u8]) {
+        self.seen.apply(command);
+        self.recorder.note(self.me, Mark::Applied);
+    }
+}

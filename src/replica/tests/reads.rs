@@ -152,6 +152,18 @@ fn strangers_neither_forward_nor_ask() {
 }
 
 #[test]
+fn who_forwards_the_commands_of_another_one_is_reported() {
+    let mut alone = Alone::start(recovered(1));
+    let ballot = alone.lead();
+    let Entry::Batch(batch) = entry("of replica 1") else { panic!("a batch") };
+    let (after, limit, chosen) = (0, Slot(9), Slot(0));
+    let drained = alone.hear(2, Forward { ballot, after, limit, batch, chosen });
+    let what = Misbehaviour::ForeignCommands { ballot };
+    assert_eq!(drained.events, [Event::PeerMisbehaved { peer: id(2), what }]);
+    assert_eq!(alone.replica.status().open_slots, 0);
+}
+
+#[test]
 fn a_follower_hears_at_once_what_became_of_what_it_forwarded() {
     // Without the next Accept or Heartbeat: the leader tells as soon as it knows.
     let mut alone = Alone::start(recovered(1));

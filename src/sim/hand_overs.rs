@@ -19,9 +19,10 @@ use super::random::Random;
 const AWAY_MICROS: u64 = 300_000;
 /// How often a stop looks whether it may go on.
 const LOOK_MICROS: u64 = 2000;
-/// How many election timeouts at rest the preferred replica has to lead: more than twice the
-/// longest wait after attempts that did not last.
-const PREFER_TIMEOUTS: u64 = 600;
+/// How many election timeouts at rest one replica has to hand over to the next of a higher priority:
+/// more than the longest wait after attempts that did not last. Whoever has failed more rarely goes
+/// first, so that all others may lead before the preferred one does.
+const PREFER_TIMEOUTS: u64 = 300;
 
 impl Cluster {
     /// Asks a replica to hand leadership over.
@@ -167,7 +168,7 @@ impl Driver {
             return Ok(());
         }
         let timeout = self.cluster.election_timeout_micros();
-        for _ in 0..PREFER_TIMEOUTS {
+        for _ in 0..PREFER_TIMEOUTS * (self.starts.len() as u64 - 1).max(1) {
             if self.cluster.leads_by_preference() {
                 // Whoever was asked for it may hear of it last.
                 return self.run_for(timeout);

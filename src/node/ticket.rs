@@ -139,11 +139,11 @@ impl TicketError {
 #[must_use = "the answer comes here"]
 pub struct Ticket<T, E = TicketError> {
     cell: Arc<Cell<T, E>>,
-    /// Where the command may still wait for its proposer to stop.
+    /// Where the command or read may still wait for its proposer to stop.
     hurry: Option<Arc<dyn Hurry>>,
 }
 
-/// Where commands wait for their proposers to stop.
+/// Where commands and reads wait for their proposers to stop.
 pub(super) trait Hurry: Send + Sync {
     /// A proposer has stopped.
     fn hurry(&self);

@@ -58,7 +58,7 @@ const EVENTS_KEPT: usize = 256;
 pub(super) enum Work<M> {
     Entry { slot: Slot, entry: Entry },
     FromLog { slots: Slots },
-    Read(Vec<Reading<M>>),
+    Read(Vec<Box<dyn Reading<M>>>),
 }
 
 /// Something for the thread that works on files beside the core.
@@ -73,7 +73,7 @@ pub(super) enum Errand {
 pub(super) struct Effects<M: StateMachine> {
     pub(super) frames: Frames,
     pub(super) settled: Vec<(Settler<Applied<M::Answer>>, TicketError)>,
-    pub(super) unread: Vec<(Reading<M>, TicketError)>,
+    pub(super) unread: Vec<(Box<dyn Reading<M>>, TicketError)>,
     pub(super) transferred: Vec<(Transferring, Result<ReplicaId, TransferError>)>,
     work: bool,
     sync: bool,
@@ -99,6 +99,8 @@ pub(super) struct Core<M: StateMachine> {
     pub(super) syncs: u32,
     /// Commands that are being taken in.
     pub(super) commands: Commands<Settler<Applied<M::Answer>>>,
+    /// Reads that are.
+    pub(super) asked: Commands<Box<dyn Reading<M>>>,
     /// Every slot below is chosen.
     pub(super) chosen: Slot,
     pub(super) groups: Groups,
@@ -106,7 +108,7 @@ pub(super) struct Core<M: StateMachine> {
     gathered: (u64, u64),
     pub(super) events: VecDeque<(Instant, Event)>,
     /// What reads the machine, by the reads' numbers.
-    pub(super) reads: Pending<Reading<M>>,
+    pub(super) reads: Pending<Box<dyn Reading<M>>>,
     /// Who waits for leadership to be handed over.
     pub(super) transfers: Vec<Transferring>,
     pub(super) effects: Effects<M>,
@@ -163,6 +165,7 @@ impl<M: StateMachine> Shared<M> {
             courier: parts.courier,
             syncs: 0,
             commands: Commands::default(),
+            asked: Commands::default(),
             chosen: parts.chosen,
             groups: Groups::default(),
             gathered: (0, 0),
@@ -429,7 +432,7 @@ impl<M: StateMachine> Shared<M> {
             settler.settle(Err(error));
         }
         for (reading, error) in effects.unread {
-            reading(Err(error));
+            reading.refuse(error);
         }
         for (settler, result) in effects.transferred {
             settler.settle(result);
@@ -451,9 +454,9 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets the core's own timers and those of fragments ring.
     pub(super) fn on_timeout(&self) {
-        if let Some(look_at) = self.inputs.proposals.ripen_old(self.clock.now()) {
-            self.alarm.set_look(look_at);
-        }
+        let now = self.clock.now();
+        let looks = [self.inputs.proposals.ripen_old(now), self.inputs.reads.ripen_old(now)];
+        looks.into_iter().flatten().for_each(|look_at| self.alarm.set_look(look_at));
         self.turn(|core, now| {
             if !self.stopping.load(Ordering::SeqCst) {
                 core.replica.handle_timeout(now);
@@ -506,7 +509,7 @@ impl<M: StateMachine> Core<M> {
         now.or_else(|| self.last_words.clone()).expect("a log is open until it is closed")
     }
 
-    fn take_reads(&mut self, reads: Range<u64>) -> Vec<Reading<M>> {
+    fn take_reads(&mut self, reads: Range<u64>) -> Vec<Box<dyn Reading<M>>> {
         let mut taken = Vec::new();
         let count = reads.end.saturating_sub(reads.start);
         self.reads.take(reads.start, count, |_, reading| taken.push(reading));

@@ -1,6 +1,6 @@
 //! What comes in: commands and frames, in bounded queues until somebody turns the core.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{Ordering, fence};
 use std::boxed::Box;
 
@@ -77,7 +77,7 @@ impl<M: StateMachine> Inputs<M> {
 
 impl<M: StateMachine> Shared<M> {
     /// Queues a command, and turns the core for it unless somebody soon will.
-    pub(super) fn propose(self: &Arc<Self>, command: &[u8]) -> Ticket<Applied<M::Answer>> {
+    pub(super) fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         if let Some(reason) = self.stopped() {
             return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
         }
@@ -98,9 +98,8 @@ impl<M: StateMachine> Shared<M> {
     }
 
     /// Lets whoever waits for the ticket ripen what waits here, or the timer thread.
-    pub(super) fn let_ripen<T>(self: &Arc<Self>, ticket: &mut Ticket<T>, look_at: Option<Instant>) {
-        let shared: Arc<Self> = Arc::clone(self);
-        ticket.hurries(shared);
+    pub(super) fn let_ripen<T>(&self, ticket: &mut Ticket<T>, look_at: Option<Instant>) {
+        ticket.hurries(Arc::clone(&self.hurry));
         if let Some(look_at) = look_at {
             self.alarm.set_look(look_at);
         }
@@ -203,8 +202,21 @@ impl<M: StateMachine> Shared<M> {
     }
 }
 
-impl<M: StateMachine> Hurry for Shared<M> {
+/// A node, for tickets: they count who holds it, and not beside what its threads write.
+pub(super) struct Hurried<M: StateMachine>(pub(super) Weak<Shared<M>>);
+
+impl<M: StateMachine> Hurry for Hurried<M> {
     fn hurry(&self) {
+        // Once the node is gone, every ticket is settled.
+        if let Some(shared) = self.0.upgrade() {
+            shared.hurry();
+        }
+    }
+}
+
+impl<M: StateMachine> Shared<M> {
+    /// A proposer or an asker has stopped, and waits.
+    pub(super) fn hurry(&self) {
         let (commands, reads) = (self.inputs.proposals.ripen(), self.inputs.reads.ripen());
         if reads {
             self.poke();

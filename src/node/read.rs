@@ -8,7 +8,7 @@ use std::vec;
 use super::panic_message;
 use super::proposals::Placed;
 use super::queue::Budget;
-use super::ticket::{Hurry as _, Settler, Ticket, TicketError};
+use super::ticket::{Settler, Ticket, TicketError};
 use super::turn::{Core, Shared, Work};
 use crate::machine::StateMachine;
 use crate::replica::Consistency;
@@ -66,7 +66,7 @@ impl<M, T: Send, F: FnOnce(&M) -> T + Send> Reading<M> for Read<T, F> {
 impl<M: StateMachine> Shared<M> {
     /// Takes a read in, and turns the core for it if it needs an index.
     pub(super) fn read<T: Send + 'static>(
-        self: &Arc<Self>,
+        &self,
         consistency: Consistency,
         read: impl FnOnce(&M) -> T + Send + 'static,
     ) -> Ticket<T> {

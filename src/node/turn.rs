@@ -11,19 +11,19 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use core::time::Duration;
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::inputs::Inputs;
+use super::inputs::{Hurried, Inputs};
 use super::outgoing::{Frames, Outgoing};
 use super::proposals::Commands;
 use super::queue::Queue;
 use super::read::Reading;
 use super::status::{Groups, Tallies};
-use super::ticket::{Applied, Pending, Settler, TicketError};
+use super::ticket::{Applied, Hurry, Pending, Settler, TicketError};
 use super::transfer::Transferring;
 use super::{StopReason, panic_message};
 use crate::entry::Entry;
@@ -117,6 +117,8 @@ pub(super) struct Core<M: StateMachine> {
 /// What the threads of a node share.
 pub(super) struct Shared<M: StateMachine> {
     core: Mutex<Core<M>>,
+    /// What tickets hold of this node.
+    pub(super) hurry: Arc<dyn Hurry>,
     pub(super) pending: Mutex<Pending<Settler<Applied<M::Answer>>>>,
     pub(super) inputs: Inputs<M>,
     pub(super) outgoing: Outgoing,
@@ -174,7 +176,8 @@ impl<M: StateMachine> Shared<M> {
             transfers: Vec::new(),
             effects: Effects::new(Frames::default()),
         };
-        Arc::new(Self {
+        Arc::new_cyclic(|shared| Self {
+            hurry: Arc::new(Hurried(Weak::clone(shared))),
             core: Mutex::new(core),
             pending: Mutex::default(),
             inputs: Inputs::new(parts.command_bytes, parts.queue_bytes),

@@ -32,6 +32,8 @@ fn start(members: &[u32]) -> Vec<Handle<Count>> {
     members.iter().map(start).collect()
 }
 
+type Asked = Ticket<()>;
+
 #[test]
 fn in_a_burst_a_read_waits_until_its_asker_stops_and_no_longer() {
     let node = start(&[1]).remove(0);
@@ -48,7 +50,7 @@ fn in_a_burst_a_read_waits_until_its_asker_stops_and_no_longer() {
         assert_eq!([ran.recv(), ran.recv()], [Ok(1), Ok(1)]);
     };
     // Whatever its holder does with the ticket, the read runs.
-    let holders: [fn(Ticket<()>) -> Option<Ticket<()>>; 5] = [
+    let holders: [fn(Asked) -> Option<Asked>; 5] = [
         |ticket| {
             ticket.wait().unwrap();
             None
@@ -78,6 +80,26 @@ fn in_a_burst_a_read_waits_until_its_asker_stops_and_no_longer() {
     let ticket = ask();
     assert_eq!(ran.recv(), Ok(1));
     ticket.wait().unwrap();
+}
+
+#[test]
+fn whoever_stops_ripens_commands_and_reads() {
+    let node = start(&[1]).remove(0);
+    node.propose(b"first").wait().unwrap();
+    let shared = &node.owner.shared;
+    let ask = || node.read(Consistency::Linearizable, |count| count.0);
+    // After a burst of each; the lock is held by this thread, so that nobody takes them in.
+    let reads = shared.look(|_| [ask(), ask()]);
+    let commands = shared.look(|_| [node.propose(b"x"), node.propose(b"y")]);
+    assert!(commands.map(Ticket::wait).iter().all(Result::is_ok));
+    assert!(reads.map(Ticket::wait).iter().all(Result::is_ok));
+    let (read, command) = shared.look(|_| {
+        let (read, command) = (ask(), node.propose(b"z"));
+        assert!(!read.is_done());
+        assert!(shared.inputs.reads.are_ripe() && shared.inputs.proposals.are_ripe());
+        (read, command)
+    });
+    assert!(read.wait().is_ok() && command.wait().is_ok());
 }
 
 #[test]

@@ -45,7 +45,11 @@ pub struct Config {
     pub priority: u8,
     /// How many slots a leader keeps in flight, 1 to [`ALPHA`]. Default 16.
     pub pipeline_slots: u64,
-    /// How many bytes of entries a leader keeps in flight. Default 8 MiB.
+    /// How many bytes of entries a leader keeps in flight. Default 8 MiB. What a peer has no room
+    /// for is dropped and sent again later, 1 MiB at a time: a [`crate::Node`] takes in 16 MiB of
+    /// frames, and lets `unsynced_bytes` wait for its disk. Heartbeats wait behind what is in
+    /// flight, so more than 16 MiB can cost a leader its place. Of what earlier leaders left never
+    /// more than 4 MiB are in flight.
     pub pipeline_bytes: usize,
     /// How long a batch may grow, in bytes; a longer command has a batch to itself. Default 64 KiB.
     pub batch_bytes: usize,

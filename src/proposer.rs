@@ -31,6 +31,10 @@ mod queue;
 /// How many entries of earlier leaders are asked for at a time.
 const FETCHES_MAX: usize = 16;
 
+/// How many bytes of them are in flight at the most, however long the pipeline is: a quarter of
+/// what a peer's inbox holds, so that none are dropped there, and heartbeats wait behind no more.
+const TAKE_OVER_BYTES: usize = 4 << 20;
+
 /// How much a leader keeps in flight and in its queue.
 ///
 /// ```
@@ -224,6 +228,9 @@ impl Proposer {
     /// Proposes what earlier leaders left, wherever phase 1 allows it and the entry is at hand;
     /// asks for entries that are not. `again` repeats questions that were asked before, and no
     /// longer waits for what somebody has told is chosen.
+    ///
+    /// A slot waits until there are less than 4 MiB, or `pipeline_bytes` if that is less, in flight
+    /// in the slots below it; so the first slot never waits.
     pub fn take_over<'a>(
         &mut self,
         held: impl Fn(Slot) -> Option<&'a Held>,
@@ -236,14 +243,17 @@ impl Proposer {
         let Phase::Leading(leading) = &mut self.phase else { return };
         let chosen = announcement.chosen;
         let window = Slots::new(chosen, leading.free_from.min(chosen.plus(ALPHA)));
-        let mut lacking = 0;
+        let bytes_max = self.limits.pipeline_bytes.min(TAKE_OVER_BYTES);
+        let (mut lacking, mut bytes) = (0, 0);
         for slot in window.iter() {
-            if lacking >= FETCHES_MAX {
+            if lacking >= FETCHES_MAX || bytes >= bytes_max {
                 break;
             }
-            if leading.proposed.at(slot).is_some()
-                || (!again && leading.phase_one.told_chosen(slot))
-            {
+            if let Some(entry) = leading.proposed.at(slot) {
+                bytes += entry.len();
+                continue;
+            }
+            if !again && leading.phase_one.told_chosen(slot) {
                 continue;
             }
             match leading.phase_one.finding(slot, membership) {
@@ -256,6 +266,7 @@ impl Proposer {
                     let known = [mine, leading.fetched.at(slot)];
                     let fit = known.into_iter().flatten().find(|held| held.ballot >= from);
                     if let Some(Held { ballot, entry }) = fit.cloned() {
+                        bytes += entry.len();
                         leading.send_accept(
                             slot,
                             entry,

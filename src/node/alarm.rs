@@ -16,7 +16,7 @@ pub(super) struct Alarm {
 struct AlarmState {
     /// When to ring.
     wake: Option<Instant>,
-    /// When to ring for commands that nobody hurries.
+    /// When to ring for commands and reads that nobody hurries.
     look: Option<Instant>,
     /// When the sleeping thread wakes by itself; the outer `None` means that it does not sleep.
     asleep: Option<Option<Instant>>,
@@ -38,10 +38,11 @@ impl Alarm {
         self.see_to(state);
     }
 
-    /// Sets when to ring for commands that nobody hurries, whatever else is set.
+    /// Rings at this time at the latest for commands and reads that nobody hurries, whatever else
+    /// is set.
     pub(super) fn set_look(&self, look: Instant) {
         let mut state = self.state.lock();
-        state.look = Some(look);
+        state.look = Some(state.look.map_or(look, |before| before.min(look)));
         self.see_to(state);
     }
 

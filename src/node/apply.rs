@@ -1,9 +1,11 @@
 //! The thread that runs the state machine, and hands its answers to the tickets.
 
 use alloc::vec::Vec;
+use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::read::Reading;
 use super::status::Tallies;
 use super::ticket::{Applied, Settler};
 use super::turn::{Shared, Work, log_failed};
@@ -15,9 +17,18 @@ use crate::slot::{Slot, Slots};
 /// How many entries are looked up in the log under one hold of the core's lock.
 const LOOK_UP_SLOTS: u64 = 32;
 
+/// How many reads run before the first of them is answered.
+const READS_TOGETHER: usize = 64;
+
 /// Applies what is chosen, in the order of the log, until the node stops.
 pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M>>, machine: M) {
-    let mut applier = Applier { shared, machine, tickets: Vec::new(), answered: Vec::new() };
+    let mut applier = Applier {
+        shared,
+        machine,
+        tickets: Vec::new(),
+        answered: Vec::new(),
+        readings: Vec::new(),
+    };
     while let Some(work) = shared.work.pop() {
         if let Err(reason) = applier.take(work) {
             shared.fail(reason);
@@ -32,6 +43,8 @@ struct Applier<'a, M: StateMachine> {
     tickets: Vec<(u32, Settler<Applied<M::Answer>>)>,
     /// The answers that belong to tickets, in their order.
     answered: Vec<(u32, M::Answer)>,
+    /// The reads at hand.
+    readings: Vec<Box<dyn Reading<M>>>,
 }
 
 impl<M: StateMachine> Applier<'_, M> {
@@ -47,9 +60,19 @@ impl<M: StateMachine> Applier<'_, M> {
             }
             Work::FromLog { slots } => self.apply_from_log(slots),
             Work::Read(readings) => {
-                readings.into_iter().for_each(|reading| reading(Ok(&self.machine)));
+                self.read(readings);
                 Ok(())
             }
+        }
+    }
+
+    fn read(&mut self, readings: Vec<Box<dyn Reading<M>>>) {
+        let mut readings = readings.into_iter();
+        while readings.len() > 0 {
+            self.readings.extend(readings.by_ref().take(READS_TOGETHER));
+            self.readings.iter_mut().for_each(|reading| reading.read(&self.machine));
+            // The last one first, as of the commands of a batch.
+            self.readings.drain(..).rev().for_each(|reading| reading.settle());
         }
     }
 

@@ -74,6 +74,11 @@ impl<M: StateMachine> Handle<M> {
     /// [`Consistency`] says what the read may miss. The ticket of a linearizable one says
     /// [`super::TicketError::NotLeader`] if no leader confirms it within
     /// [`crate::Config::patience`].
+    ///
+    /// Linearizable reads that are asked in a burst share a round of the leader: they are gathered
+    /// as commands are ([`Handle::propose`]). One that is waited for at once is not held back.
+    /// Reads that become ready together run in their order, up to 64 of them before the first is
+    /// answered.
     pub fn read<T: Send + 'static>(
         &self,
         consistency: Consistency,

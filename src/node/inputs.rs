@@ -1,13 +1,14 @@
 //! What comes in: commands and frames, in bounded queues until somebody turns the core.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{Ordering, fence};
+use std::boxed::Box;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::StopReason;
-use super::proposals::{Commands, Placed, Proposals};
+use super::proposals::{Commands, PROPOSALS_MAX, Placed, Proposals};
 use super::queue::Budget;
 use super::read::{READS_MAX, Reading};
 use super::status::{Tallies, reason_of};
@@ -48,7 +49,7 @@ impl Inbound {
 pub(super) struct Inputs<M: StateMachine> {
     pub(super) proposals: Proposals<Settler<Applied<M::Answer>>>,
     command_bytes: usize,
-    pub(super) reads: (Sender<Reading<M>>, Receiver<Reading<M>>),
+    pub(super) reads: Proposals<Box<dyn Reading<M>>>,
     /// How many reads may be under way.
     pub(super) reads_room: Arc<Budget>,
     inbox: (Sender<Inbound>, Receiver<Inbound>),
@@ -59,9 +60,9 @@ impl<M: StateMachine> Inputs<M> {
     /// Empty queues, for commands of at most `command_bytes`, together at most `queue_bytes`.
     pub(super) fn new(command_bytes: usize, queue_bytes: usize) -> Self {
         Self {
-            proposals: Proposals::new(queue_bytes),
+            proposals: Proposals::new(PROPOSALS_MAX, queue_bytes),
             command_bytes,
-            reads: crossbeam_channel::bounded(READS_MAX),
+            reads: Proposals::new(READS_MAX, 0),
             reads_room: Arc::new(Budget::new(READS_MAX)),
             inbox: crossbeam_channel::bounded(INBOX_FRAMES),
             inbox_bytes: Budget::new(INBOX_BYTES),
@@ -70,13 +71,13 @@ impl<M: StateMachine> Inputs<M> {
 
     /// Whether nothing waits that somebody should turn the core for.
     pub(super) fn are_quiet(&self) -> bool {
-        !self.proposals.are_ripe() && self.inbox.1.is_empty() && self.reads.1.is_empty()
+        !self.proposals.are_ripe() && !self.reads.are_ripe() && self.inbox.1.is_empty()
     }
 }
 
 impl<M: StateMachine> Shared<M> {
     /// Queues a command, and turns the core for it unless somebody soon will.
-    pub(super) fn propose(self: &Arc<Self>, command: &[u8]) -> Ticket<Applied<M::Answer>> {
+    pub(super) fn propose(&self, command: &[u8]) -> Ticket<Applied<M::Answer>> {
         if let Some(reason) = self.stopped() {
             return Ticket::refused(TicketError::Stopped { reason: reason.clone() });
         }
@@ -87,19 +88,21 @@ impl<M: StateMachine> Shared<M> {
         let (mut ticket, settler) = Ticket::new();
         match self.inputs.proposals.push(command, settler, || self.clock.now()) {
             Placed::Ripe => self.poke_for_proposal(),
-            Placed::Unripe { look_at } => {
-                let shared: Arc<Self> = Arc::clone(self);
-                ticket.hurries(shared);
-                if let Some(look_at) = look_at {
-                    self.alarm.set_look(look_at);
-                }
-            }
+            Placed::Unripe { look_at } => self.let_ripen(&mut ticket, look_at),
             Placed::Full => {
                 self.hurry();
                 return Ticket::refused(TicketError::Full);
             }
         }
         ticket
+    }
+
+    /// Lets whoever waits for the ticket ripen what waits here, or the timer thread.
+    pub(super) fn let_ripen<T>(&self, ticket: &mut Ticket<T>, look_at: Option<Instant>) {
+        ticket.hurries(Arc::clone(&self.hurry));
+        if let Some(look_at) = look_at {
+            self.alarm.set_look(look_at);
+        }
     }
 
     /// Refuses what waits for a core that is not turned any more.
@@ -123,10 +126,15 @@ impl<M: StateMachine> Shared<M> {
         refuse(&mut core.commands);
         self.inputs.proposals.take(&mut core.commands);
         refuse(&mut core.commands);
-        while let Ok(reading) = self.inputs.reads.1.try_recv() {
-            let error = TicketError::Stopped { reason: reason.clone() };
-            core.effects.unread.push((reading, error));
-        }
+        let mut refuse = |asked: &mut Commands<_>| {
+            while let Some((_, reading)) = asked.pop() {
+                let error = TicketError::Stopped { reason: reason.clone() };
+                core.effects.unread.push((reading, error));
+            }
+        };
+        refuse(&mut core.asked);
+        self.inputs.reads.take(&mut core.asked);
+        refuse(&mut core.asked);
     }
 
     /// Takes in what waits, at most as much as waited when the turn began.
@@ -194,9 +202,25 @@ impl<M: StateMachine> Shared<M> {
     }
 }
 
-impl<M: StateMachine> Hurry for Shared<M> {
+/// A node, for tickets: they count who holds it, and not beside what its threads write.
+pub(super) struct Hurried<M: StateMachine>(pub(super) Weak<Shared<M>>);
+
+impl<M: StateMachine> Hurry for Hurried<M> {
     fn hurry(&self) {
-        if self.inputs.proposals.ripen() {
+        // Once the node is gone, every ticket is settled.
+        if let Some(shared) = self.0.upgrade() {
+            shared.hurry();
+        }
+    }
+}
+
+impl<M: StateMachine> Shared<M> {
+    /// A proposer or an asker has stopped, and waits.
+    pub(super) fn hurry(&self) {
+        let (commands, reads) = (self.inputs.proposals.ripen(), self.inputs.reads.ripen());
+        if reads {
+            self.poke();
+        } else if commands {
             self.poke_for_proposal();
         }
     }

@@ -1,5 +1,6 @@
 //! Commands that wait to be taken in, and when they are *ripe*: when somebody should turn the core
-//! for them.
+//! for them. Linearizable reads wait in the same way, as commands without bytes, in a queue of
+//! their own.
 //!
 //! One command at a time must not wait for anything. But whoever proposes many, one after the
 //! other, is best served by one turn and one sync for all of them, and the moment for that is when
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 use crate::time::Instant;
 
 /// How many commands may wait to be taken in.
-const PROPOSALS_MAX: usize = 16_384;
+pub(super) const PROPOSALS_MAX: usize = 16_384;
 /// So many, or so many bytes, need not wait for more.
 const RIPE_COMMANDS: usize = 512;
 const RIPE_BYTES: usize = 64 << 10;
@@ -93,22 +94,24 @@ pub(super) struct Proposals<T> {
     waiting: Mutex<Waiting<T>>,
     /// Changed with `waiting` locked. Never set while nothing waits.
     ripe: AtomicBool,
+    count_max: usize,
     bytes_max: usize,
 }
 
 impl<T> Proposals<T> {
-    /// None, and room for so many bytes; one command always finds room.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// None, and room for so many, and so many bytes; one command always finds room.
+    pub(super) fn new(count_max: usize, bytes_max: usize) -> Self {
         let commands = Commands::default();
         let waiting = Waiting { commands, bursts: false, takes: 0, watched: None };
-        Self { waiting: Mutex::new(waiting), ripe: AtomicBool::new(false), bytes_max }
+        let ripe = AtomicBool::new(false);
+        Self { waiting: Mutex::new(waiting), ripe, count_max, bytes_max }
     }
 
     /// Adds a command, unless there is no room. The clock is read only where it is needed.
     pub(super) fn push(&self, command: &[u8], what: T, now: impl FnOnce() -> Instant) -> Placed {
         let mut waiting = self.waiting.lock();
         let (count, bytes) = (waiting.commands.ends.len(), waiting.commands.bytes.len());
-        if count >= PROPOSALS_MAX || (count > 0 && bytes + command.len() > self.bytes_max) {
+        if count >= self.count_max || (count > 0 && bytes + command.len() > self.bytes_max) {
             return Placed::Full;
         }
         waiting.commands.bytes.extend_from_slice(command);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::vec;
 
 use super::panic_message;
+use super::proposals::Placed;
 use super::queue::Budget;
-use super::ticket::{Ticket, TicketError};
+use super::ticket::{Settler, Ticket, TicketError};
 use super::turn::{Core, Shared, Work};
 use crate::machine::StateMachine;
 use crate::replica::Consistency;
@@ -17,7 +18,50 @@ use crate::time::Instant;
 pub(super) const READS_MAX: usize = 65_536;
 
 /// What reads the state machine, or hears why it cannot, and settles its ticket.
-pub(super) type Reading<M> = Box<dyn FnOnce(Result<&M, TicketError>) + Send>;
+pub(super) trait Reading<M>: Send {
+    /// Reads it. The ticket hears of that later.
+    fn read(&mut self, machine: &M);
+
+    /// Tells the ticket what was read.
+    fn settle(self: Box<Self>);
+
+    /// Tells the ticket why nothing was.
+    fn refuse(self: Box<Self>, error: TicketError);
+}
+
+/// A read of which `T` is the answer.
+struct Read<T, F> {
+    read: Option<F>,
+    answer: Option<Result<T, TicketError>>,
+    settler: Settler<T>,
+    room: Room,
+}
+
+impl<M, T: Send, F: FnOnce(&M) -> T + Send> Reading<M> for Read<T, F> {
+    fn read(&mut self, machine: &M) {
+        let Some(read) = self.read.take() else { return };
+        // The closure has the machine on loan only: what it leaves half done is its own.
+        let ran = catch_unwind(AssertUnwindSafe(|| read(machine)));
+        let message = |panic: Box<dyn core::any::Any + Send>| panic_message(panic.as_ref());
+        let ran = ran.map_err(|panic| TicketError::ReadPanicked { message: message(panic) });
+        self.answer = Some(ran);
+    }
+
+    fn settle(self: Box<Self>) {
+        let Self { answer, settler, room, .. } = *self;
+        drop(room);
+        // Without an answer the settler tells its ticket so by itself.
+        if let Some(answer) = answer {
+            settler.settle(answer);
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: TicketError) {
+        let Self { settler, room, .. } = *self;
+        drop(room);
+        settler.settle(Err(error));
+    }
+}
 
 impl<M: StateMachine> Shared<M> {
     /// Takes a read in, and turns the core for it if it needs an index.
@@ -32,23 +76,19 @@ impl<M: StateMachine> Shared<M> {
         let Some(room) = Room::take(&self.inputs.reads_room) else {
             return Ticket::refused(TicketError::Full);
         };
-        let (ticket, settler) = Ticket::of_read();
-        let reading: Reading<M> = Box::new(move |machine| {
-            let result = machine.and_then(|machine| {
-                // The closure has the machine on loan only: what it leaves half done is its own.
-                let ran = catch_unwind(AssertUnwindSafe(|| read(machine)));
-                let message = |panic: Box<dyn core::any::Any + Send>| panic_message(panic.as_ref());
-                ran.map_err(|panic| TicketError::ReadPanicked { message: message(panic) })
-            });
-            drop(room);
-            settler.settle(result);
-        });
+        let (mut ticket, settler) = Ticket::of_read();
+        let reading: Box<dyn Reading<M>> =
+            Box::new(Read { read: Some(read), answer: None, settler, room });
         match consistency {
             Consistency::Linearizable => {
-                if let Err(full) = self.inputs.reads.0.try_send(reading) {
-                    full.into_inner()(Err(TicketError::Full));
+                match self.inputs.reads.push(&[], reading, || self.clock.now()) {
+                    Placed::Ripe => self.poke(),
+                    Placed::Unripe { look_at } => self.let_ripen(&mut ticket, look_at),
+                    Placed::Full => {
+                        self.hurry();
+                        return Ticket::refused(TicketError::Full);
+                    }
                 }
-                self.poke();
             }
             // A queue that is closed drops it: its ticket says that the node has stopped.
             Consistency::Local => match self.work.push(Work::Read(vec![reading])) {
@@ -61,8 +101,11 @@ impl<M: StateMachine> Shared<M> {
 
     /// Gives the replica the reads that wait.
     pub(super) fn take_reads(&self, core: &mut Core<M>, now: Instant) {
-        for _ in 0..self.inputs.reads.1.len() {
-            let Ok(reading) = self.inputs.reads.1.try_recv() else { break };
+        if !self.inputs.reads.are_ripe() {
+            return;
+        }
+        self.inputs.reads.take(&mut core.asked);
+        while let Some((_, reading)) = core.asked.pop() {
             match core.replica.read(now, Consistency::Linearizable) {
                 Ok(number) => core.reads.push(number, reading),
                 Err(error) => {

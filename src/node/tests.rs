@@ -19,7 +19,7 @@ use super::channel::Network;
 use super::clock::Clock;
 use super::outgoing::Frames;
 use super::queue::{Budget, Queue};
-use super::ticket::{Applied, Pending, Ticket, TicketError};
+use super::ticket::{Applied, Hurry, Pending, Ticket, TicketError};
 use super::{Handle, Node, StopReason, panic_message};
 use crate::config::Config;
 use crate::entry::{BatchBuilder, CommandId, Place};
@@ -34,6 +34,7 @@ use crate::wal::{HeapMedium, Medium, Wal, WalOptions};
 use crate::wire;
 
 mod broken;
+mod reads;
 
 const PLACE: Place = Place { slot: Slot(3), index: 1 };
 
@@ -84,6 +85,44 @@ fn ticket_wakes_its_last_poller_once() {
     assert_eq!(last.woken.load(Ordering::SeqCst), 1);
     let polled = ticket.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(Ok(done)) if done == applied(1)));
+}
+
+/// Counts how often it was hurried.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Hurry for Counting {
+    fn hurry(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn whoever_looks_at_a_ticket_in_vain_or_drops_it_hurries_once() {
+    let hurried = |look: fn(Ticket<Applied<u32>>), settled: bool| {
+        let counting = Arc::new(Counting::default());
+        let (mut ticket, settler) = Ticket::new();
+        ticket.hurries(Arc::<Counting>::clone(&counting));
+        let open = if settled {
+            settler.settle(Ok(applied(7)));
+            None
+        } else {
+            Some(settler)
+        };
+        look(ticket);
+        drop(open);
+        counting.0.load(Ordering::SeqCst)
+    };
+    let looks: [fn(Ticket<Applied<u32>>); 3] = [
+        drop,
+        |ticket| drop(ticket.wait_timeout(Duration::ZERO)),
+        |mut ticket| {
+            let _ = pin!(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+        },
+    ];
+    for (place, look) in looks.into_iter().enumerate() {
+        assert_eq!((hurried(look, false), hurried(look, true)), (1, 0), "look {place}");
+    }
 }
 
 #[test]

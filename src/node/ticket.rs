@@ -139,11 +139,11 @@ impl TicketError {
 #[must_use = "the answer comes here"]
 pub struct Ticket<T, E = TicketError> {
     cell: Arc<Cell<T, E>>,
-    /// Where the command may still wait for its proposer to stop.
+    /// Where the command or read may still wait for its proposer to stop.
     hurry: Option<Arc<dyn Hurry>>,
 }
 
-/// Where commands wait for their proposers to stop.
+/// Where commands and reads wait for their proposers to stop.
 pub(super) trait Hurry: Send + Sync {
     /// A proposer has stopped.
     fn hurry(&self);
@@ -167,7 +167,7 @@ impl<T, E> Ticket<T, E> {
     /// A ticket that says `lost` if nothing settles it, and what settles it.
     pub(super) fn or(lost: fn(StopReason) -> E) -> (Self, Settler<T, E>) {
         let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
-        (Self { cell: Arc::clone(&cell), hurry: None }, Settler { cell, lost })
+        (Self { cell: Arc::clone(&cell), hurry: None }, Settler { cell: Some(cell), lost })
     }
 
     /// What to tell as soon as somebody waits for this ticket, or gives it up.
@@ -330,21 +330,26 @@ impl<T, E> State<T, E> {
 /// read that the node has stopped: whatever goes wrong, nobody waits for ever.
 #[derive(Debug)]
 pub(super) struct Settler<T, E = TicketError> {
-    cell: Arc<Cell<T, E>>,
+    /// None once the ticket has its result.
+    cell: Option<Arc<Cell<T, E>>>,
     /// What the ticket says if the settler is dropped.
     lost: fn(StopReason) -> E,
 }
 
 impl<T, E> Settler<T, E> {
     /// Gives the ticket its result. Wakers run here, so no lock may be held.
-    pub(super) fn settle(self, result: Result<T, E>) {
-        self.cell.settle(result);
+    pub(super) fn settle(mut self, result: Result<T, E>) {
+        if let Some(cell) = self.cell.take() {
+            cell.settle(result);
+        }
     }
 }
 
 impl<T, E> Drop for Settler<T, E> {
     fn drop(&mut self) {
-        self.cell.settle(Err((self.lost)(StopReason::Asked)));
+        if let Some(cell) = self.cell.take() {
+            cell.settle(Err((self.lost)(StopReason::Asked)));
+        }
     }
 }
 

@@ -11,19 +11,19 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use core::time::Duration;
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::inputs::Inputs;
+use super::inputs::{Hurried, Inputs};
 use super::outgoing::{Frames, Outgoing};
 use super::proposals::Commands;
 use super::queue::Queue;
 use super::read::Reading;
 use super::status::{Groups, Tallies};
-use super::ticket::{Applied, Pending, Settler, TicketError};
+use super::ticket::{Applied, Hurry, Pending, Settler, TicketError};
 use super::transfer::Transferring;
 use super::{StopReason, panic_message};
 use crate::entry::Entry;
@@ -58,7 +58,7 @@ const EVENTS_KEPT: usize = 256;
 pub(super) enum Work<M> {
     Entry { slot: Slot, entry: Entry },
     FromLog { slots: Slots },
-    Read(Vec<Reading<M>>),
+    Read(Vec<Box<dyn Reading<M>>>),
 }
 
 /// Something for the thread that works on files beside the core.
@@ -73,7 +73,7 @@ pub(super) enum Errand {
 pub(super) struct Effects<M: StateMachine> {
     pub(super) frames: Frames,
     pub(super) settled: Vec<(Settler<Applied<M::Answer>>, TicketError)>,
-    pub(super) unread: Vec<(Reading<M>, TicketError)>,
+    pub(super) unread: Vec<(Box<dyn Reading<M>>, TicketError)>,
     pub(super) transferred: Vec<(Transferring, Result<ReplicaId, TransferError>)>,
     work: bool,
     sync: bool,
@@ -99,6 +99,8 @@ pub(super) struct Core<M: StateMachine> {
     pub(super) syncs: u32,
     /// Commands that are being taken in.
     pub(super) commands: Commands<Settler<Applied<M::Answer>>>,
+    /// Reads that are.
+    pub(super) asked: Commands<Box<dyn Reading<M>>>,
     /// Every slot below is chosen.
     pub(super) chosen: Slot,
     pub(super) groups: Groups,
@@ -106,7 +108,7 @@ pub(super) struct Core<M: StateMachine> {
     gathered: (u64, u64),
     pub(super) events: VecDeque<(Instant, Event)>,
     /// What reads the machine, by the reads' numbers.
-    pub(super) reads: Pending<Reading<M>>,
+    pub(super) reads: Pending<Box<dyn Reading<M>>>,
     /// Who waits for leadership to be handed over.
     pub(super) transfers: Vec<Transferring>,
     pub(super) effects: Effects<M>,
@@ -115,6 +117,8 @@ pub(super) struct Core<M: StateMachine> {
 /// What the threads of a node share.
 pub(super) struct Shared<M: StateMachine> {
     core: Mutex<Core<M>>,
+    /// What tickets hold of this node.
+    pub(super) hurry: Arc<dyn Hurry>,
     pub(super) pending: Mutex<Pending<Settler<Applied<M::Answer>>>>,
     pub(super) inputs: Inputs<M>,
     pub(super) outgoing: Outgoing,
@@ -163,6 +167,7 @@ impl<M: StateMachine> Shared<M> {
             courier: parts.courier,
             syncs: 0,
             commands: Commands::default(),
+            asked: Commands::default(),
             chosen: parts.chosen,
             groups: Groups::default(),
             gathered: (0, 0),
@@ -171,7 +176,8 @@ impl<M: StateMachine> Shared<M> {
             transfers: Vec::new(),
             effects: Effects::new(Frames::default()),
         };
-        Arc::new(Self {
+        Arc::new_cyclic(|shared| Self {
+            hurry: Arc::new(Hurried(Weak::clone(shared))),
             core: Mutex::new(core),
             pending: Mutex::default(),
             inputs: Inputs::new(parts.command_bytes, parts.queue_bytes),
@@ -429,7 +435,7 @@ impl<M: StateMachine> Shared<M> {
             settler.settle(Err(error));
         }
         for (reading, error) in effects.unread {
-            reading(Err(error));
+            reading.refuse(error);
         }
         for (settler, result) in effects.transferred {
             settler.settle(result);
@@ -451,9 +457,9 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets the core's own timers and those of fragments ring.
     pub(super) fn on_timeout(&self) {
-        if let Some(look_at) = self.inputs.proposals.ripen_old(self.clock.now()) {
-            self.alarm.set_look(look_at);
-        }
+        let now = self.clock.now();
+        let looks = [self.inputs.proposals.ripen_old(now), self.inputs.reads.ripen_old(now)];
+        looks.into_iter().flatten().for_each(|look_at| self.alarm.set_look(look_at));
         self.turn(|core, now| {
             if !self.stopping.load(Ordering::SeqCst) {
                 core.replica.handle_timeout(now);
@@ -506,7 +512,7 @@ impl<M: StateMachine> Core<M> {
         now.or_else(|| self.last_words.clone()).expect("a log is open until it is closed")
     }
 
-    fn take_reads(&mut self, reads: Range<u64>) -> Vec<Reading<M>> {
+    fn take_reads(&mut self, reads: Range<u64>) -> Vec<Box<dyn Reading<M>>> {
         let mut taken = Vec::new();
         let count = reads.end.saturating_sub(reads.start);
         self.reads.take(reads.start, count, |_, reading| taken.push(reading));

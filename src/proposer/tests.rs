@@ -166,6 +166,60 @@ fn so_many_entries_are_asked_for_at_a_time_and_the_rest_as_they_come() {
 }
 
 #[test]
+fn what_is_taken_over_is_bounded_in_bytes_and_goes_on_as_slots_are_passed() {
+    // Five slots of 90 bytes lie here, and 200 may be in flight: one more goes each time that a
+    // slot is passed, and none before. Commands above, of as many bytes, hold up none of them.
+    let limits = Limits { pipeline_bytes: 200, ..LIMITS };
+    let reported: Vec<_> = (0..5).map(|slot| (slot, ballot(2, 1))).collect();
+    let mut bench = Bench::leading_within(limits, &[promise(0, &reported), promise(0, &[])]);
+    let long = "x".repeat(90);
+    let held = Held { ballot: ballot(2, 1), entry: entry(&long) };
+    bench.held = (0..5).map(|slot| (Slot(slot), held.clone())).collect();
+    for _ in 0..4 {
+        bench.proposer.enqueue(&[0; 90]);
+    }
+    while bench.propose_next().is_some() {}
+    drain(&mut bench.out);
+    let taken_over = |bench: &mut Bench, again| {
+        let messages = bench.take_over(again);
+        messages
+            .iter()
+            .map(|message| match message {
+                Message::Accept(accept) => accept.slot.0,
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let first = taken_over(&mut bench, false);
+    let next = first.len() as u64;
+    assert!((1..5).contains(&next), "{first:?}");
+    assert_eq!(first, (0..next).collect::<Vec<_>>());
+    assert_eq!(taken_over(&mut bench, true), [0; 0]);
+    for passed in 1..=5 {
+        bench.chosen = passed;
+        let more = taken_over(&mut bench, false);
+        assert_eq!(more, (next + passed - 1..(next + passed).min(5)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_slot_whose_entry_came_late_waits_for_nothing_above_it() {
+    // Slot 0 is fetched; the slots above fill what may be in flight meanwhile. When its entry
+    // comes, it is proposed: no other slot can be passed before it.
+    let limits = Limits { pipeline_bytes: 100, ..LIMITS };
+    let reported: Vec<_> = (1..5).map(|slot| (slot, ballot(2, 1))).collect();
+    let reports = [promise(0, &reported), promise(0, &[(0, ballot(2, 2))])];
+    let mut bench = Bench::leading_within(limits, &reports);
+    let held = Held { ballot: ballot(2, 1), entry: entry(&"x".repeat(90)) };
+    bench.held = (1..5).map(|slot| (Slot(slot), held.clone())).collect();
+    let before = bench.take_over(false);
+    assert_eq!(before[0], fetch(0, ballot(2, 2)));
+    assert!(before.len() < 5, "some wait");
+    bench.fetched(0, Some((ballot(2, 2), entry("y"))));
+    assert_eq!(bench.take_over(false), [accept(0, entry("y"))]);
+}
+
+#[test]
 fn a_fetched_entry_is_proposed_once() {
     // It comes twice, and a later Promise says that the slot was free: the first proposal stays
     // (I2).

@@ -27,7 +27,7 @@ fn take(proposals: &Proposals<u32>) -> Vec<(String, u32)> {
 
 /// Proposals whose last turn has found several.
 fn bursting() -> Proposals<u32> {
-    let proposals = Proposals::new(1 << 20);
+    let proposals = Proposals::new(PROPOSALS_MAX, 1 << 20);
     push(&proposals, b"a", 1);
     push(&proposals, b"b", 2);
     assert_eq!(take(&proposals).len(), 2);
@@ -36,7 +36,7 @@ fn bursting() -> Proposals<u32> {
 
 #[test]
 fn one_at_a_time_each_is_ripe_at_once() {
-    let proposals = Proposals::new(1 << 20);
+    let proposals = Proposals::new(PROPOSALS_MAX, 1 << 20);
     for round in 0..3 {
         assert!(!proposals.are_ripe());
         assert_eq!(push(&proposals, b"one", round), Placed::Ripe);
@@ -105,7 +105,7 @@ fn what_is_younger_than_the_look_is_looked_at_again() {
 
 #[test]
 fn there_is_room_for_so_many_bytes_and_commands_and_always_for_one() {
-    let proposals = Proposals::new(10);
+    let proposals = Proposals::new(PROPOSALS_MAX, 10);
     assert_eq!(push(&proposals, &[b'x'; 100], 1), Placed::Ripe);
     assert_eq!(push(&proposals, b"", 2), Placed::Full);
     assert_eq!(take(&proposals).len(), 1);
@@ -113,7 +113,7 @@ fn there_is_room_for_so_many_bytes_and_commands_and_always_for_one() {
     assert_eq!(push(&proposals, &[0; 5], 0), Placed::Full);
     push(&proposals, &[b'x'; 4], 4);
     assert_eq!(take(&proposals).iter().map(|(_, what)| *what).collect::<Vec<_>>(), [3, 4]);
-    let proposals = Proposals::new(1 << 20);
+    let proposals = Proposals::new(PROPOSALS_MAX, 1 << 20);
     for what in 0..PROPOSALS_MAX as u32 {
         assert_ne!(push(&proposals, b"", what), Placed::Full);
     }
@@ -123,7 +123,7 @@ fn there_is_room_for_so_many_bytes_and_commands_and_always_for_one() {
 
 #[test]
 fn a_buffer_is_used_again_but_not_one_that_is_huge() {
-    let proposals = Proposals::new(KEPT_BYTES * 2);
+    let proposals = Proposals::new(PROPOSALS_MAX, KEPT_BYTES * 2);
     let mut commands = Commands::default();
     let mut take = |what: u32| {
         proposals.take(&mut commands);
@@ -143,7 +143,7 @@ fn a_buffer_is_used_again_but_not_one_that_is_huge() {
 #[test]
 #[should_panic(expected = "1 commands were not taken in")]
 fn nothing_that_was_taken_out_is_forgotten() {
-    let proposals = Proposals::new(100);
+    let proposals = Proposals::new(PROPOSALS_MAX, 100);
     let mut commands = Commands::default();
     push(&proposals, b"a", 1);
     proposals.take(&mut commands);

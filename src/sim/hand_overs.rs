@@ -19,9 +19,9 @@ use super::random::Random;
 const AWAY_MICROS: u64 = 300_000;
 /// How often a stop looks whether it may go on.
 const LOOK_MICROS: u64 = 2000;
-/// How many election timeouts at rest one replica has to hand over to the next of a higher priority:
-/// more than the longest wait after attempts that did not last. Whoever has failed more rarely goes
-/// first, so that all others may lead before the preferred one does.
+/// How many election timeouts at rest one replica has to hand over to the next of a higher
+/// priority: more than the longest wait after attempts that did not last. Whoever has failed more
+/// rarely goes first, so that all others may lead before the preferred one does.
 const PREFER_TIMEOUTS: u64 = 300;
 
 impl Cluster {

@@ -16,13 +16,13 @@ const TRIES: usize = 3;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     let mut failures = Failures::default();
-    options.rounds(|situation| {
-        for peer in options.peers() {
+    options.rounds(|round, situation| {
+        for peer in options.turn(round) {
             let name = peer.name();
             if failures.has(&name) {
                 continue;
             }
-            if let Err(failure) = one(options, table, *peer, situation) {
+            if let Err(failure) = one(options, table, peer, situation) {
                 failures.note(&name, format!("{failure:#}"));
             }
         }

@@ -172,12 +172,12 @@ type Situation = (usize, usize, usize);
 
 impl Options {
     /// Measures every situation, round by round.
-    fn rounds(&self, mut one: impl FnMut(Situation) -> Result<()>) -> Result<()> {
+    fn rounds(&self, mut one: impl FnMut(usize, Situation) -> Result<()>) -> Result<()> {
         for round in 1..=self.runs {
             for &replicas in &self.replicas {
                 for &value_bytes in &self.value_bytes {
                     for &in_flight in &self.in_flight {
-                        one((replicas, in_flight, value_bytes))?;
+                        one(round, (replicas, in_flight, value_bytes))?;
                     }
                 }
             }
@@ -195,6 +195,15 @@ impl Options {
 
     fn peers(&self) -> &[Peer] {
         if self.peers.is_empty() { Peer::value_variants() } else { &self.peers }
+    }
+
+    /// The peers in the order of a round: each begins one, so that none always follows the same
+    /// other one, whose files are removed meanwhile.
+    fn turn(&self, round: usize) -> Vec<Peer> {
+        let mut peers = self.peers().to_vec();
+        let first = (round - 1) % peers.len().max(1);
+        peers.rotate_left(first);
+        peers
     }
 }
 

@@ -12,8 +12,10 @@ use tempfile::TempDir;
 /// larger writes leave large folios in the page cache.
 static FILL: [u8; 64 << 10] = [0; 64 << 10];
 
-/// A directory for one run, removed afterwards.
+/// A directory for one run, removed afterwards. What removing the one before left to be written is
+/// written first.
 pub(crate) fn for_run(directory: &Path) -> Result<TempDir> {
+    rustix::fs::sync();
     let place = tempfile::Builder::new().prefix("peers-").tempdir_in(directory)?;
     Ok(place)
 }

@@ -23,7 +23,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     let Length::Time(time) = options.length() else {
         bail!("reads are measured for --seconds, not for --commands");
     };
-    options.rounds(|situation| one(options, table, situation, time))
+    options.rounds(|_, situation| one(options, table, situation, time))
 }
 
 fn one(

@@ -21,7 +21,7 @@ const PREPARED_BYTES: u32 = 512 << 20;
 const RUN_BYTES: u64 = 160 << 20;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
-    options.rounds(|situation| one(options, table, situation))
+    options.rounds(|_, situation| one(options, table, situation))
 }
 
 fn one(

@@ -105,13 +105,22 @@ fn every_situation_has_its_turn_in_each_round() {
         ["--runs", "2", "--replicas", "3,5", "--in-flight", "1,64", "--value-bytes", "8,16"];
     let options = options(&words).expect("they are good");
     let mut seen = Vec::new();
-    let done = options.rounds(|situation| {
+    let done = options.rounds(|_, situation| {
         seen.push(situation);
         Ok(())
     });
     assert!(done.is_ok());
     assert_eq!(seen[..4], [(3, 1, 8), (3, 64, 8), (3, 1, 16), (3, 64, 16)]);
     assert_eq!((seen.len(), &seen[..8]), (16, &seen[8..]));
+}
+
+#[test]
+fn every_peer_begins_a_round() {
+    let options = options(&["--peers", "floor,synod,raft"]).expect("they are good");
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|round| options.turn(round));
+    assert_eq!(first, [Peer::Floor, Peer::Synod, Peer::Raft]);
+    assert_eq!(second, [Peer::Synod, Peer::Raft, Peer::Floor]);
+    assert_eq!((third[0], fourth), (Peer::Raft, first));
 }
 
 #[test]

@@ -480,7 +480,7 @@ fn open_mapped(path: &Path) -> Opened {
 fn what_long_and_short_writes_bring_to_the_same_pages_is_found_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut wal, _) = open_mapped(directory.path()).expect("opens");
-    let lengths = [100, 100_000, 1, 70_000, 65_000, 300_000, 64];
+    let lengths = [100, 1_100_000, 1, 70_000, 65_000, 2_300_000, 64];
     let records = (0..).zip(lengths).map(|(slot, bytes)| accepted(slot, 1, bytes));
     let records = records.collect::<Vec<_>>();
     for record in &records {

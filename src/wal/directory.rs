@@ -43,7 +43,7 @@ static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileAccess {
     /// Through a mapping, where many pages are written at once; on Linux, what is shorter than
-    /// 64 KiB goes to the same pages with `pwrite`, which is quicker there. Only where overwriting
+    /// 1 MiB goes to the same pages with `pwrite`, which is quicker there. Only where overwriting
     /// allocated blocks never needs space: elsewhere a full disk would end the process by a signal.
     Mapped,
     /// With `pwrite` and `fdatasync`.

@@ -21,8 +21,9 @@ impl Cluster {
     /// ECON: without faults nobody tries to lead once the first leader had time to show itself. Two
     /// may try at once before that. Each command costs at most an Accept and an Accepted for each
     /// follower, a Forward, its answer, and one more as it is chosen; each read a question with its
-    /// answer, and a Heartbeat with its answer for each follower. Beside them only heartbeats and
-    /// their answers are sent.
+    /// answer, and a Heartbeat with its answer for each follower. An Announcement costs a message
+    /// for each follower, and there are no more of them than chosen slots. Beside them only
+    /// heartbeats and their answers are sent.
     pub(super) fn econ_without_a_fault(&self) -> Result<(), Broken> {
         let settled_micros = SETTLED_TIMEOUTS * self.election_timeout_micros();
         if self.prepared_micros > settled_micros || self.leading > 2 {
@@ -37,9 +38,14 @@ impl Cluster {
         let slots = self.oracle.slots_chosen();
         let reads = self.marks.reads_served + self.marks.reads_refused;
         let forwards = self.service.operations().0;
+        let (announced, followers) = (self.marks.announcements, self.hosts.len() as u64 - 1);
+        if announced > followers * slots {
+            return broken("ECON", format!("{announced} Announcements for {slots} slots"));
+        }
         let budget = self.messages_in(self.now_micros, slots + reads + EXTRA_MESSAGES)
             + 3 * forwards
-            + 2 * reads;
+            + 2 * reads
+            + announced;
         if self.sent > budget {
             return broken(
                 "ECON",

@@ -60,6 +60,10 @@ fn econ_too_many_messages_or_elections() {
     breaks("ECON", driver.cluster.econ_without_a_fault());
 
     let mut driver = led();
+    driver.cluster.marks.announcements += 10_000;
+    breaks("ECON", driver.cluster.econ_without_a_fault());
+
+    let mut driver = led();
     driver.cluster.prepared_micros = driver.cluster.now_micros;
     breaks("ECON", driver.cluster.econ_without_a_fault());
 

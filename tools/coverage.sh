@@ -25,7 +25,7 @@ done
 #   simulate, simulation, wire_memory: what they run, the unit tests of `sim` and these run too;
 # - node_*, udp_*, processes, examples, feeder: the driver and the transport, with threads.
 tests=(--lib)
-for name in fuzz_seeds log_crash log_media log_recovery paper storey0 wire_golden; do
+for name in batches fuzz_seeds log_crash log_media log_recovery paper storey0 wire_golden; do
     tests+=(--test "$name")
 done
 # The same among the unit tests; the last one takes seven seconds to fill the memory of a receiver.

@@ -1,6 +1,7 @@
 //! What comes in: commands and frames, in bounded queues until somebody turns the core.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 use std::boxed::Box;
 
@@ -116,25 +117,8 @@ impl<M: StateMachine> Shared<M> {
     /// Refuses the commands and reads that wait.
     fn refuse_asked(&self, core: &mut Core<M>) {
         let reason = self.stopped().unwrap_or(&StopReason::Asked);
-        // If the core panicked, it had taken some out and not in.
-        let mut refuse = |commands: &mut Commands<_>| {
-            while let Some((_, settler)) = commands.pop() {
-                let error = TicketError::Stopped { reason: reason.clone() };
-                core.effects.settled.push((settler, error));
-            }
-        };
-        refuse(&mut core.commands);
-        self.inputs.proposals.take(&mut core.commands);
-        refuse(&mut core.commands);
-        let mut refuse = |asked: &mut Commands<_>| {
-            while let Some((_, reading)) = asked.pop() {
-                let error = TicketError::Stopped { reason: reason.clone() };
-                core.effects.unread.push((reading, error));
-            }
-        };
-        refuse(&mut core.asked);
-        self.inputs.reads.take(&mut core.asked);
-        refuse(&mut core.asked);
+        refuse(&self.inputs.proposals, &mut core.commands, reason, &mut core.effects.settled);
+        refuse(&self.inputs.reads, &mut core.asked, reason, &mut core.effects.unread);
     }
 
     /// Takes in what waits, at most as much as waited when the turn began.
@@ -200,6 +184,24 @@ impl<M: StateMachine> Shared<M> {
         self.tallies.refuse(reason_of(error));
         trace::refused(self.me.replica(), error);
     }
+}
+
+/// Takes out what waits, with the reason for which it is refused.
+fn refuse<T>(
+    waiting: &Proposals<T>,
+    taken: &mut Commands<T>,
+    reason: &StopReason,
+    refused: &mut Vec<(T, TicketError)>,
+) {
+    let mut drain = |taken: &mut Commands<T>| {
+        while let Some((_, what)) = taken.pop() {
+            refused.push((what, TicketError::Stopped { reason: reason.clone() }));
+        }
+    };
+    // If the core panicked, it had taken some out and not in.
+    drain(taken);
+    waiting.take(taken);
+    drain(taken);
 }
 
 /// A node, for tickets: they count who holds it, and not beside what its threads write.

@@ -5,18 +5,6 @@ use std::vec;
 use super::*;
 use crate::replica::Consistency;
 
-/// Counts commands, and answers how many there were.
-struct Count(u64);
-
-impl StateMachine for Count {
-    type Answer = u64;
-
-    fn apply(&mut self, _: Place, _: &[u8]) -> u64 {
-        self.0 += 1;
-        self.0
-    }
-}
-
 fn start(members: &[u32]) -> Vec<Handle<Count>> {
     let network = Network::new();
     let members: Vec<_> = members.iter().map(|name| ReplicaId(*name)).collect();

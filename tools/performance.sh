@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Measures all that docs/PERFORMANCE.md shows, and renews its tables and charts: about 20 minutes.
+# Measures all that docs/PERFORMANCE.md shows, and renews its tables and charts: about 25 minutes.
 #
 #   tools/performance.sh [--quick] [--steady] [--rocksdb]
 #   tools/performance.sh --draw
 #
-# --quick: one short run of each, to try it out, which leaves docs/ alone. --steady: watches servers for 10 minutes at rest and
-# 10 under load, each, too. --rocksdb: measures OmniPaxos over RocksDB, too (a long build; needs a C++
-# compiler and libclang). --draw: measures nothing; makes tables and charts of the results that are
-# kept.
+# --quick: one short run of each, to try it out, which leaves docs/ alone. --steady: watches udp_kv
+# for 10 minutes at rest and 10 under load, too. --rocksdb: measures OmniPaxos over RocksDB, too (a
+# long build; needs a C++ compiler and libclang). --draw: measures nothing; makes tables and charts
+# of the results that are kept.
 #
 # All is built first. Let nothing else run on the machine then. Raw results go to
-# target/performance.jsonl, and take the place of docs/performance.jsonl at the end. What fails is named
-# and the rest still measured. Exits with 1 if anything failed, or if a target is missed without a
-# reason in benches/peers/reasons.txt.
+# target/performance.jsonl, and take the place of docs/performance.jsonl at the end. What fails is
+# named and the rest still measured. Exits with 1 if anything failed, or if a target is missed
+# without a reason in benches/peers/reasons.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kept=docs/performance.jsonl
@@ -43,9 +43,9 @@ measure() {
 }
 
 measure_all() {
-    local runs=5 few=3 seconds=0.5 kills=10 total=600 suffix=100 log=1024 long=()
+    local runs=5 seconds=0.5 kills=20 total=600 suffix=100 log=1024 long=()
     if [ -n "$quick" ]; then
-        runs=1 few=1 seconds=0.1 kills=2 total=5 suffix=20 log=64 long=(--least-millis 20)
+        runs=1 seconds=0.1 kills=2 total=5 suffix=20 log=64 long=(--least-millis 20)
     fi
     local durable=(durable --directory "$logs") servers=(servers --directory "$logs")
     local step=0 steps=13
@@ -55,17 +55,16 @@ measure_all() {
     measure engine --runs "$runs" "${long[@]}" --windows 256 --replicas 3,5,7,9
     measure "${durable[@]}" --runs "$runs" --seconds "$seconds" --in-flight 4,16,64,256,1024,4096
     measure "${durable[@]}" --runs "$runs" --seconds "$seconds" --in-flight 1 --replicas 3,5,7,9
-    measure "${durable[@]}" --runs "$few" --seconds "$seconds" --in-flight 16 \
+    measure "${durable[@]}" --runs "$runs" --seconds "$seconds" --in-flight 16 \
         --value-bytes 16,256,4096,65536,1048576
     measure "${durable[@]}" --runs "$runs" --seconds "$seconds" --suite stages
-    measure "${durable[@]}" --runs "$few" --suite stream --in-flight 64 --value-bytes 16384
+    measure "${durable[@]}" --runs "$runs" --suite stream --in-flight 64 --value-bytes 16384
     measure "${durable[@]}" --runs "$runs" --seconds "$seconds" --suite reads --in-flight 64
-    measure "${durable[@]}" --runs "$few" --suite opening --log-mebibytes "$log"
-    # Each gap takes 20 s, until the cluster has formed.
-    measure "${durable[@]}" --runs "$((few - few / 3))" --suite fail-over --suffix-megabytes "$suffix"
+    measure "${durable[@]}" --runs "$runs" --suite opening --log-mebibytes "$log"
+    measure "${durable[@]}" --runs "$runs" --suite fail-over --suffix-megabytes "$suffix"
     measure "${servers[@]}" --runs "$runs" --seconds 2 --warm-up 0.5 --clients 1,4,16,64,256
     measure "${servers[@]}" --fail-over "$kills"
-    [ -z "$steady" ] || measure "${servers[@]}" --steady "$total"
+    [ -z "$steady" ] || measure "${servers[@]}" --peers synod --steady "$total"
 }
 
 results=$PWD/target/performance.jsonl

@@ -139,13 +139,9 @@ fn machine(machines: &[Machine]) -> String {
         *one == other
     };
     for group in machines.chunk_by(same) {
-        let [first, .., last] = group else {
-            if let [only] = group {
-                text.push_str(&row(only, only));
-            }
-            continue;
-        };
-        text.push_str(&row(first, last));
+        if let (Some(first), Some(last)) = (group.first(), group.last()) {
+            text.push_str(&row(first, last));
+        }
     }
     text
 }

@@ -194,10 +194,7 @@ fn draw(area: &Area<'_>, it: &Figure, series: &[Series]) -> Result<(), String> {
         .map_err(fail)?;
     // Ours is drawn last: it is over the others.
     for series in series.iter().rev() {
-        let [red, green, blue] = series.colour;
-        let colour = RGBColor(red, green, blue);
-        let width = if series.peer == OURS { 3 } else { 2 };
-        let line = ShapeStyle::from(&colour).stroke_width(width);
+        let (colour, line) = strokes(series);
         let at = |(place, summary): &(u64, _)| (along(it.axis, *place), *summary);
         let points: Vec<(f64, crate::summary::Summary)> = series.points.iter().map(at).collect();
         let medians = points.iter().map(|(at, it)| (*at, height(it.median)));
@@ -211,17 +208,25 @@ fn draw(area: &Area<'_>, it: &Figure, series: &[Series]) -> Result<(), String> {
     legend(&right, series)
 }
 
+/// The colour of a peer, and its line: ours is wider.
+fn strokes(series: &Series) -> (RGBColor, ShapeStyle) {
+    let colour = colour(series.colour);
+    let width = if series.peer == OURS { 3 } else { 2 };
+    (colour, ShapeStyle::from(&colour).stroke_width(width))
+}
+
+fn colour([red, green, blue]: [u8; 3]) -> RGBColor {
+    RGBColor(red, green, blue)
+}
+
 /// The names, in the order in which the lines end.
 fn legend(area: &Area<'_>, series: &[Series]) -> Result<(), String> {
     let last = |it: &Series| it.points.last().map_or(0.0, |(_, summary)| summary.median);
     let mut sorted: Vec<&Series> = series.iter().collect();
     sorted.sort_by(|one, other| last(other).total_cmp(&last(one)));
     for (row, series) in (0..).zip(sorted) {
-        let [red, green, blue] = series.colour;
-        let colour = RGBColor(red, green, blue);
+        let (colour, line) = strokes(series);
         let y = 56 + 22 * row;
-        let width = if series.peer == OURS { 3 } else { 2 };
-        let line = ShapeStyle::from(&colour).stroke_width(width);
         let sample = PathElement::new(vec![(4, y), (28, y)], line);
         area.draw(&sample).map_err(|error| error.to_string())?;
         let dot = Circle::new((16, y), 3, colour.filled());

@@ -178,4 +178,4 @@ pub(crate) fn reasons(path: &Path) -> Result<BTreeMap<String, String>, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

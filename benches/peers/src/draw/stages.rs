@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{Area, SIZE, figure, paper, style};
+use super::{Area, SIZE, colour, figure, paper, style};
 use crate::document::stages::{Stage, stages};
 use crate::figures::PEERS;
 use crate::results::Measurement;
@@ -37,8 +37,7 @@ fn draw(area: &Area<'_>, stages: &[Stage]) -> Result<(), String> {
     let title = format!("One write, 1 in flight: {} µs from the proposal on", figure(whole));
     let middle = style(17, HPos::Center);
     area.draw(&Text::new(title, (SIZE.0 as i32 / 2, 24), middle)).map_err(fail)?;
-    let [red, green, blue] = PEERS[0].1;
-    let colour = RGBColor(red, green, blue);
+    let colour = colour(PEERS[0].1);
     let mut begin = 0.0;
     for (row, stage) in (0..).zip(stages) {
         let (end, y) = (begin + stage.micros.median, 60 + ROW * row);

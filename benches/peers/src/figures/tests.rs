@@ -7,16 +7,13 @@ pub(crate) fn measured(
     (replicas, in_flight, value_bytes): (u64, u64, u64),
     runs: &[f64],
 ) -> Measurement {
-    Measurement {
-        suite: suite.into(),
-        peer: peer.into(),
-        metric: metric.into(),
-        replicas,
-        in_flight,
-        value_bytes,
-        commands: 200_000,
-        runs: runs.to_vec(),
-    }
+    crate::targets::tests::measured(
+        suite,
+        peer,
+        metric,
+        (replicas, in_flight, value_bytes, 200_000),
+        runs,
+    )
 }
 
 fn named(name: &str) -> &'static Figure {

@@ -288,15 +288,15 @@ async fn fail_over(
         let mut gaps = Vec::new();
         for round in 1..=times {
             let seed = options.seed.wrapping_add(round.into());
-            match fail_over::round(&mut cluster, seed).await {
-                Ok(gap) => gaps.push(gap.as_secs_f64() * 1000.0),
+            let gap = match fail_over::round(&mut cluster, seed).await {
+                Ok(gap) => gap.as_secs_f64() * 1000.0,
                 Err(failure) => {
                     failures.note(kind.name(), failure);
                     break;
                 }
-            }
-            let gap = gaps.last().copied().unwrap_or_default();
+            };
             eprintln!("kill {round} of the leader: {} had a gap of {gap:.0} ms", kind.name());
+            gaps.push(gap);
         }
         if !gaps.is_empty() {
             let size = (fail_over::CLIENTS, 0);
@@ -313,31 +313,44 @@ async fn steady(
     seconds: f64,
     measured: &mut Kept,
 ) -> Result<(), String> {
-    let clients = options.clients.iter().copied().max().unwrap_or(1);
+    let mut failures = Failures::default();
     for kind in peers.iter().filter(|kind| **kind != Kind::Redis) {
-        eprintln!("starting {}", kind.name());
-        let mut cluster = Cluster::start(*kind, &setting(options)).await?;
-        let time = Duration::from_secs_f64(seconds);
-        let load = Load { clients, warm_up: Duration::ZERO, time, seed: options.seed };
-        let seen = steady::watch(&mut cluster, load).await?;
-        let loaded = seen.loaded;
-        eprintln!(
-            "{}: {} elections in {seconds} s at rest, {} in {seconds} s at {:.0}/s; the longest \
-             wait was {:.0} ms",
-            kind.name(),
-            seen.elections_idle,
-            seen.elections_loaded,
-            loaded.per_second,
-            loaded.longest_millis,
-        );
-        let mut push = |metric: &str, in_flight, figure| {
-            let size = (in_flight, loaded.requests);
-            measured.push(measurement(options, &cluster, metric, size, vec![figure]))
-        };
-        push("elections", 0, seen.elections_idle as f64)?;
-        push("elections", clients, seen.elections_loaded as f64)?;
-        push("steady_longest_millis", clients, loaded.longest_millis)?;
-        push("steady_commands_per_second", clients, loaded.per_second)?;
+        if let Err(failure) = watched(options, *kind, seconds, measured).await {
+            failures.note(kind.name(), failure);
+        }
     }
-    Ok(())
+    failures.done()
+}
+
+/// Those of one of them.
+async fn watched(
+    options: &Options,
+    kind: Kind,
+    seconds: f64,
+    measured: &mut Kept,
+) -> Result<(), String> {
+    let clients = options.clients.iter().copied().max().unwrap_or(1);
+    eprintln!("starting {}", kind.name());
+    let mut cluster = Cluster::start(kind, &setting(options)).await?;
+    let time = Duration::from_secs_f64(seconds);
+    let load = Load { clients, warm_up: Duration::ZERO, time, seed: options.seed };
+    let seen = steady::watch(&mut cluster, load).await?;
+    let loaded = seen.loaded;
+    eprintln!(
+        "{}: {} elections in {seconds} s at rest, {} in {seconds} s at {:.0}/s; the longest wait \
+         was {:.0} ms",
+        kind.name(),
+        seen.elections_idle,
+        seen.elections_loaded,
+        loaded.per_second,
+        loaded.longest_millis,
+    );
+    let mut push = |metric: &str, in_flight, figure| {
+        let size = (in_flight, loaded.requests);
+        measured.push(measurement(options, &cluster, metric, size, vec![figure]))
+    };
+    push("elections", 0, seen.elections_idle as f64)?;
+    push("elections", clients, seen.elections_loaded as f64)?;
+    push("steady_longest_millis", clients, loaded.longest_millis)?;
+    push("steady_commands_per_second", clients, loaded.per_second)
 }

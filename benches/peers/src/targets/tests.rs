@@ -1,6 +1,6 @@
 use super::*;
 
-fn measured(
+pub(crate) fn measured(
     suite: &str,
     peer: &str,
     metric: &str,

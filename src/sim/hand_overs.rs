@@ -122,7 +122,10 @@ impl Driver {
                 let _ = self.cluster.resign(at)?;
                 self.leave(at, self.cluster.now_micros)?;
             }
-            Happening::Left { at, starts, since_micros } if starts == self.starts[at] => {
+            // Who is up when everything is repaired stays up.
+            Happening::Left { at, starts, since_micros }
+                if starts == self.starts[at] && self.weather.leave_every_micros.is_some() =>
+            {
                 self.leave(at, since_micros)?;
             }
             _ => {}

@@ -170,12 +170,14 @@ fn main() {
     println!(
         "\nThat value must be proposed, not its own. A Promise names ballots only, so it asks."
     );
-    five.role.take_over(|_| None, &nothing_chosen, false, &members, &mut five.out);
+    let chosen = five.role.take_over(|_| None, &nothing_chosen, false, &members, &mut five.out);
+    assert!(chosen.is_empty(), "one acceptor of three has accepted it");
     let Some(Message::Fetch(fetch)) = five.says().pop() else { panic!("no Fetch") };
     let answer = one.answer(five.name, fetch.into());
     let Message::Fetched(fetched) = answer else { panic!("no entry") };
     five.role.handle_fetched(fetched);
-    five.role.take_over(|_| None, &nothing_chosen, false, &members, &mut five.out);
+    let chosen = five.role.take_over(|_| None, &nothing_chosen, false, &members, &mut five.out);
+    assert!(chosen.is_empty());
     let Some(Message::Accept(accept)) = five.says().pop() else { panic!("no Accept") };
     assert_eq!((accept.ballot, &*value(&accept.entry)), (high, "red"));
 

@@ -1,10 +1,11 @@
 //! The learner: finds out what is chosen, and delivers it in slot order.
 //!
 //! A proposal is chosen when an accept quorum has accepted it ("Paxos Made Simple", 2.3). Whoever
-//! leads counts the Accepted messages of its own ballot; the others hear of it by announcements:
-//! a mark below which all is chosen, and runs that name the ballots. From a run a learner takes a
-//! slot only if what its acceptor holds there has *that very ballot*: with a lower or a higher one
-//! the entry may be another. Everything else it fetches.
+//! leads counts the Accepted messages of its own ballot, and finds in the Promises what was chosen
+//! at earlier ones; the others hear of it by announcements: a mark below which all is chosen, and
+//! runs that name the ballots. From a run a learner takes a slot only if what its acceptor holds
+//! there has *that very ballot*: with a lower or a higher one the entry may be another. Everything
+//! else it fetches.
 //!
 //! Slots are chosen in any order and passed in order. What is passed goes to the state machine
 //! without a gap, each slot once (invariant I7), or is left in the log to be read again when the

@@ -288,6 +288,28 @@ impl PhaseOne {
         membership.prepare(votes, VoteSet::EMPTY) == Tally::Won
     }
 
+    /// The ballot at which the slot is chosen, if the Promises prove it: an accept quorum reports
+    /// that it accepted at that very ballot, and what is reported is durable. Then there is nothing
+    /// left to propose there, whoever proposed it.
+    ///
+    /// Only once a prepare quorum has promised, too. Otherwise an accept quorum could still confirm
+    /// a read of the ballot's owner that does not know the slot as chosen.
+    #[must_use]
+    pub fn chosen_at(&self, slot: Slot, membership: &Membership) -> Option<Ballot> {
+        self.free_from(membership)?;
+        let reported = |report: &Report| report.accepted.get(&slot).copied();
+        let is_chosen = |ballot: &Ballot| {
+            let mut votes = VoteSet::EMPTY;
+            for (from, report) in self.of_members(membership) {
+                if reported(report) == Some(*ballot) {
+                    membership.vote(&mut votes, from);
+                }
+            }
+            membership.accept(votes, VoteSet::EMPTY) == Tally::Won
+        };
+        self.of_members(membership).filter_map(|(_, report)| reported(report)).find(is_chosen)
+    }
+
     fn of_members<'a>(
         &'a self,
         membership: &'a Membership,

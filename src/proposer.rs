@@ -229,8 +229,12 @@ impl Proposer {
     /// asks for entries that are not. `again` repeats questions that were asked before, and no
     /// longer waits for what somebody has told is chosen.
     ///
+    /// What phase 1 proves to be chosen is not proposed again, but given back, to be learned, once
+    /// the entry is at hand: so what a leader left costs no more for being long.
+    ///
     /// A slot waits until there are less than 4 MiB, or `pipeline_bytes` if that is less, in flight
     /// in the slots below it; so the first slot never waits.
+    #[must_use]
     pub fn take_over<'a>(
         &mut self,
         held: impl Fn(Slot) -> Option<&'a Held>,
@@ -238,9 +242,10 @@ impl Proposer {
         again: bool,
         membership: &Membership,
         out: &mut Outbox,
-    ) {
+    ) -> Vec<(Slot, Held)> {
         self.settle(announcement.chosen);
-        let Phase::Leading(leading) = &mut self.phase else { return };
+        let mut found = Vec::new();
+        let Phase::Leading(leading) = &mut self.phase else { return found };
         let chosen = announcement.chosen;
         let window = Slots::new(chosen, leading.free_from.min(chosen.plus(ALPHA)));
         let bytes_max = self.limits.pipeline_bytes.min(TAKE_OVER_BYTES);
@@ -264,6 +269,12 @@ impl Proposer {
                 Finding::Adopt { from } => {
                     let mine = held(slot).filter(|held| held.ballot < leading.phase_one.ballot());
                     let known = [mine, leading.fetched.at(slot)];
+                    let chosen_at = leading.phase_one.chosen_at(slot, membership);
+                    let is_chosen = |held: &&Held| Some(held.ballot) == chosen_at;
+                    if let Some(held) = known.into_iter().flatten().find(is_chosen) {
+                        found.push((slot, held.clone()));
+                        continue;
+                    }
                     let fit = known.into_iter().flatten().find(|held| held.ballot >= from);
                     if let Some(Held { ballot, entry }) = fit.cloned() {
                         bytes += entry.len();
@@ -284,6 +295,7 @@ impl Proposer {
                 }
             }
         }
+        found
     }
 
     /// Takes a command into the queue.

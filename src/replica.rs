@@ -10,7 +10,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::acceptor::Acceptor;
+use crate::acceptor::{Acceptor, Held};
 use crate::announcer::Announcer;
 use crate::ballot::Ballot;
 use crate::catch_up::CatchUp;
@@ -406,7 +406,12 @@ impl Replica {
         }
         let announcement = self.learner.announcement();
         let held = |slot| self.acceptor.held(slot);
-        self.proposer.take_over(held, &announcement, again, membership, &mut self.out);
+        let found = self.proposer.take_over(held, &announcement, again, membership, &mut self.out);
+        for (slot, Held { ballot, entry }) in found {
+            let held = self.acceptor.held(slot);
+            let learned = self.learner.learn(slot, ballot, entry, held, &mut self.out);
+            self.report(ballot.replica, learned);
+        }
     }
 
     fn is_disk_busy(&self) -> bool {

@@ -7,6 +7,7 @@ use quickcheck::{Arbitrary, Gen, QuickCheck};
 
 use super::*;
 use crate::outbox::tests::{ballot, id, membership, run, slots};
+use crate::quorum::{QuorumSystem, Quorums};
 
 const ME: u32 = 9;
 
@@ -80,6 +81,33 @@ fn the_highest_ballot_of_a_quorum_is_adopted() {
     // x at 1, y at 2, and there is no quorum without them: from 2 on (I5).
     assert_eq!(finding(3, &[has(1), has(2)]), adopt(2));
     assert_eq!(finding(5, &[has(1), nothing(), has(2)]), adopt(2));
+}
+
+#[test]
+fn what_an_accept_quorum_reports_at_one_ballot_is_chosen() {
+    // The very votes that the owner of ballot 1 would have counted; of two ballots none is chosen.
+    let chosen_at = |promises: &[Promise]| heard(promises).chosen_at(Slot(0), &membership(3));
+    assert_eq!(chosen_at(&[has(1), has(1)]), Some(ballot(1, 1)));
+    assert_eq!(chosen_at(&[has(1), has(2), has(1)]), Some(ballot(1, 1)), "2 took it over");
+    assert_eq!(chosen_at(&[has(1), has(2)]), None);
+    assert_eq!(chosen_at(&[has(1), nothing()]), None);
+    // What a disk has lost is no vote.
+    assert_eq!(chosen_at(&[has(1), lost(1)]), None);
+}
+
+#[test]
+fn nothing_is_found_chosen_before_a_prepare_quorum_has_promised() {
+    // Two of five choose here. Until four have promised, two others may confirm a read of the
+    // ballot's owner, that has not heard of the choice.
+    let quorums = QuorumSystem::Sizes { prepare: 4, accept: 2 };
+    let five = membership(5);
+    let names: Vec<_> = five.members().iter().map(|member| member.replica).collect();
+    let quorums = Quorums::new(&quorums, &names).unwrap();
+    let five = Membership::with_quorums(five.members().to_vec(), quorums).unwrap();
+    let mut phase_one = heard(&[has(1), has(1), nothing()]);
+    assert_eq!(phase_one.chosen_at(Slot(0), &five), None);
+    assert_eq!(phase_one.handle_promise(id(4), &nothing()), Ok(()));
+    assert_eq!(phase_one.chosen_at(Slot(0), &five), Some(ballot(1, 1)));
 }
 
 #[test]
@@ -390,13 +418,27 @@ fn model(says: &[Says]) -> Finding {
 }
 
 fn found(says: &[Says]) -> Finding {
+    told(says).finding(Slot(0), &membership(says.len() as u32))
+}
+
+fn told(says: &[Says]) -> PhaseOne {
     let mut phase_one = PhaseOne::new(mine(), Slot(0));
     for (name, says) in (1..).zip(says) {
         if let Some(promise) = says.promise() {
             assert_eq!(phase_one.handle_promise(id(name), &promise), Ok(()));
         }
     }
-    phase_one.finding(Slot(0), &membership(says.len() as u32))
+    phase_one
+}
+
+/// The ballot that a majority says it accepted at.
+fn chosen(says: &[Says]) -> Option<Ballot> {
+    let majority = says.len() / 2 + 1;
+    let votes = |round: u64| {
+        let at = |says: &&Says| matches!(says, Says::Accepted(at) if *at == round);
+        says.iter().filter(at).count()
+    };
+    (1..=4).find(|round| votes(*round) >= majority).map(|round| ballot(round, 1))
 }
 
 #[test]
@@ -423,6 +465,8 @@ fn with_three_members_every_case_agrees_with_the_model() {
             for three in &all {
                 let says = [*one, *two, *three];
                 assert_eq!(found(&says), model(&says), "{says:?}");
+                let found_chosen = told(&says).chosen_at(Slot(0), &membership(3));
+                assert_eq!(found_chosen, chosen(&says), "{says:?}");
             }
         }
     }

@@ -36,6 +36,8 @@ struct Bench {
     out: Outbox,
     chosen: u64,
     held: Vec<(Slot, Held)>,
+    /// What the last call of `take_over` gave to be learned.
+    found: Vec<(Slot, Held)>,
 }
 
 impl Bench {
@@ -43,7 +45,7 @@ impl Bench {
         let (mut proposer, mut out) = (Proposer::new(id(1), Incarnation(1), limits), outbox(1));
         proposer.prepare(mine(), Slot(0), &membership(3), &mut out);
         drain(&mut out);
-        Self { proposer, out, chosen: 0, held: Vec::new() }
+        Self { proposer, out, chosen: 0, held: Vec::new(), found: Vec::new() }
     }
 
     /// A leader that has these Promises, of replicas 1, 2, ...
@@ -73,7 +75,7 @@ impl Bench {
     fn take_over(&mut self, again: bool) -> Vec<Message> {
         let (facts, held) = (self.facts(), self.held.clone());
         let held = |slot| held.iter().find(|(s, _)| *s == slot).map(|(_, held)| held);
-        self.proposer.take_over(held, &facts, again, &membership(3), &mut self.out);
+        self.found = self.proposer.take_over(held, &facts, again, &membership(3), &mut self.out);
         drain(&mut self.out).messages()
     }
 
@@ -242,6 +244,34 @@ fn what_is_held_oneself_need_not_be_fetched() {
 }
 
 #[test]
+fn what_is_chosen_already_is_given_back_once_it_is_at_hand() {
+    // 2 and 3 accepted slot 0 at 2.2: chosen. Its entry is asked for, and then learned, not
+    // proposed.
+    let report = promise(0, &[(0, ballot(2, 2))]);
+    let mut bench = Bench::leading(&[promise(0, &[]), report.clone()]);
+    bench.hear(3, &report);
+    assert_eq!(bench.take_over(false), [fetch(0, ballot(2, 2))]);
+    assert_eq!(bench.found, []);
+    bench.fetched(0, Some((ballot(2, 2), entry("x"))));
+    let chosen = [(Slot(0), Held { ballot: ballot(2, 2), entry: entry("x") })];
+    for again in [false, true] {
+        assert_eq!(bench.take_over(again), []);
+        assert_eq!(bench.found, chosen);
+    }
+}
+
+#[test]
+fn an_entry_of_another_ballot_than_that_of_the_choice_is_proposed() {
+    // Chosen at 2.2, and what is held is of 3.3: it is the same entry, but whoever learned it at
+    // that ballot would name a ballot at which nothing was chosen.
+    let report = promise(0, &[(0, ballot(2, 2))]);
+    let mut bench = Bench::leading(&[report.clone(), report]);
+    bench.held.push((Slot(0), Held { ballot: ballot(3, 3), entry: entry("x") }));
+    assert_eq!(bench.take_over(false), [accept(0, entry("x"))]);
+    assert_eq!(bench.found, []);
+}
+
+#[test]
 fn a_failed_fetch_frees_no_slot() {
     // "Gone" is no "nothing": no Noop, no command; it is asked again (I5).
     let mut bench = Bench::leading(&[promise(0, &[]), promise(0, &[(0, ballot(2, 2))])]);
@@ -327,7 +357,8 @@ fn an_entry_is_asked_of_those_who_have_one_that_will_do() {
     let mut bench = Bench::leading(&[promise(0, &reports[..1]), promise(0, &reports[..1])]);
     bench.hear(3, &promise(0, &reports[1..]));
     let facts = bench.facts();
-    bench.proposer.take_over(|_| None, &facts, false, &membership(3), &mut bench.out);
+    let found = bench.proposer.take_over(|_| None, &facts, false, &membership(3), &mut bench.out);
+    assert_eq!(found, []);
     assert_eq!(drain(&mut bench.out).sent, [(vec![id(2), id(3)], fetch(0, ballot(2, 2)))]);
 }
 

@@ -22,6 +22,7 @@ use crate::slot::ALPHA;
 mod announcements;
 mod deposed;
 mod ends;
+mod found_chosen;
 mod hostile;
 mod reads;
 mod stalled;

@@ -4,7 +4,7 @@
 use synod::ballot::Ballot;
 use synod::entry::Entry;
 use synod::message::{Announcement, Message};
-use synod::roles::Acceptor;
+use synod::roles::{Acceptor, Held};
 use synod::slot::Slot;
 
 use crate::roles::{ASKER, Bench, ballot, drain_synced, membership, outbox, prepare, proposer};
@@ -15,6 +15,7 @@ const MAJORITIES: [u8; 4] = [0b011, 0b101, 0b110, 0b111];
 
 /// A proposal that was issued: its number and value, who had accepted what when its phase 1 was
 /// answered, and who accepted it afterwards.
+#[derive(Debug)]
 struct Issued {
     ballot: Ballot,
     value: Entry,
@@ -34,7 +35,14 @@ fn held(acceptor: &Acceptor) -> Option<(Ballot, Entry)> {
 
 /// One ballot from its prepare requests to its accept requests. The proposer holds nothing itself:
 /// what it must take over it fetches.
-fn run_ballot(round: u64, quorum: u8, accepting: u8, acceptors: &mut [Bench; ACCEPTORS]) -> Issued {
+///
+/// Where phase 1 proves that something is chosen already, nothing is issued: that is given back.
+fn run_ballot(
+    round: u64,
+    quorum: u8,
+    accepting: u8,
+    acceptors: &mut [Bench; ACCEPTORS],
+) -> Result<Issued, Held> {
     let members = membership(ACCEPTORS as u32);
     // Each ballot is another proposer's, none of them an acceptor, with a command of its own.
     let me = 3 + round as u32;
@@ -52,7 +60,8 @@ fn run_ballot(round: u64, quorum: u8, accepting: u8, acceptors: &mut [Bench; ACC
             proposer.handle_promise(from, &promise, &members).expect("an honest report");
         }
     }
-    proposer.take_over(|_| None, &nothing, false, &members, &mut out);
+    let found = proposer.take_over(|_| None, &nothing, false, &members, &mut out);
+    assert_eq!(found, [], "it holds nothing");
     let mut sent = drain_synced(&mut out, ballot).messages;
     for message in &sent {
         let Message::Fetch(fetch) = message else { continue };
@@ -64,7 +73,10 @@ fn run_ballot(round: u64, quorum: u8, accepting: u8, acceptors: &mut [Bench; ACC
             }
         }
     }
-    proposer.take_over(|_| None, &nothing, false, &members, &mut out);
+    let found = proposer.take_over(|_| None, &nothing, false, &members, &mut out);
+    if let [(SLOT, chosen)] = &found[..] {
+        return Err(chosen.clone());
+    }
     proposer.propose_next(false, &nothing, &members, &mut out);
     sent.extend(drain_synced(&mut out, ballot).messages);
     let mut proposed = sent.into_iter().filter_map(|message| match message {
@@ -81,12 +93,12 @@ fn run_ballot(round: u64, quorum: u8, accepting: u8, acceptors: &mut [Bench; ACC
             accepted_by |= 1 << i;
         }
     }
-    Issued { ballot, value: accept.entry, held_before, accepted_by }
+    Ok(Issued { ballot, value: accept.entry, held_before, accepted_by })
 }
 
 /// Every run of three ballots.
 fn each_run(mut check: impl FnMut(&[Issued])) {
-    let (mut runs, mut chosen) = (0, 0);
+    let (mut runs, mut chosen, mut found) = (0, 0, 0);
     let choices = |accepting: &'static [u8]| {
         MAJORITIES.iter().flat_map(move |q| accepting.iter().map(move |a| (*q, *a)))
     };
@@ -94,10 +106,19 @@ fn each_run(mut check: impl FnMut(&[Issued])) {
         for second in choices(&[0, 1, 2, 3, 4, 5, 6, 7]) {
             for third in choices(&[0b000, 0b111]) {
                 let mut acceptors = [1, 2, 3].map(Bench::new);
-                let issued: Vec<Issued> = (1u64..)
-                    .zip([first, second, third])
-                    .map(|(round, (q, a))| run_ballot(round, q, a, &mut acceptors))
-                    .collect();
+                let mut issued: Vec<Issued> = Vec::new();
+                for (round, (q, a)) in (1u64..).zip([first, second, third]) {
+                    match run_ballot(round, q, a, &mut acceptors) {
+                        Ok(proposal) => issued.push(proposal),
+                        Err(held) => {
+                            let is_it =
+                                |i: &Issued| (i.ballot, &i.value) == (held.ballot, &held.entry);
+                            let chosen = issued.iter().find(|i| is_it(i)).map(Issued::is_chosen);
+                            assert_eq!(chosen, Some(true), "{held:?} is not chosen");
+                            found += 1;
+                        }
+                    }
+                }
                 check(&issued);
                 runs += 1;
                 chosen += usize::from(issued.iter().filter(|i| i.is_chosen()).count() > 1);
@@ -105,6 +126,7 @@ fn each_run(mut check: impl FnMut(&[Issued])) {
         }
     }
     assert!(runs == 32 * 32 * 8 && chosen > 1_000, "{chosen} of {runs} runs chose twice");
+    assert!(found > 1_000, "phase 1 found {found} values chosen");
 }
 
 /// 2.2, P2: "If a proposal with value v is chosen, then every higher-numbered proposal that is
@@ -165,9 +187,9 @@ fn p2c_what_is_issued_is_the_highest_that_a_majority_accepted_or_free() {
 #[test]
 fn an_acceptor_that_slept_through_a_choice_learns_it_from_the_next_ballot() {
     let mut acceptors = [1, 2, 3].map(Bench::new);
-    let first = run_ballot(1, 0b011, 0b011, &mut acceptors);
+    let first = run_ballot(1, 0b011, 0b011, &mut acceptors).unwrap();
     assert!(first.is_chosen());
-    let second = run_ballot(2, 0b110, 0b100, &mut acceptors);
+    let second = run_ballot(2, 0b110, 0b100, &mut acceptors).unwrap();
     assert_eq!(held(&acceptors[2].acceptor), Some((second.ballot, first.value)));
 }
 
@@ -176,7 +198,7 @@ fn an_acceptor_that_slept_through_a_choice_learns_it_from_the_next_ballot() {
 #[test]
 fn an_old_proposal_that_arrives_late_is_refused() {
     let mut acceptors = [1, 2, 3].map(Bench::new);
-    let late = run_ballot(1, 0b111, 0b000, &mut acceptors);
+    let late = run_ballot(1, 0b111, 0b000, &mut acceptors).unwrap();
     for bench in &mut acceptors {
         bench.acceptor.handle_prepare(ASKER, &prepare(ballot(2, 5)), &mut bench.out);
         bench.synced();

@@ -13,7 +13,7 @@ use synod::message::{
 };
 use synod::output::{Event, Output};
 use synod::record::{Lsn, Record};
-use synod::roles::Proposer;
+use synod::roles::{Held, Proposer};
 use synod::slot::{ALPHA, Slot, Slots};
 
 use crate::fault::Fault;
@@ -311,7 +311,12 @@ impl<'a> Step<'a> {
         }
         let announcement = learner.announcement();
         let held = |slot| acceptor.held(slot);
-        proposer.take_over(held, &announcement, again, self.membership, out);
+        let found = proposer.take_over(held, &announcement, again, self.membership, out);
+        let mut learn = |(slot, Held { ballot, entry })| {
+            learner.learn(slot, ballot, entry, acceptor.held(slot), out)
+        };
+        let learned = found.into_iter().try_for_each(&mut learn);
+        self.report(learned);
     }
 
     fn settle(&mut self) {

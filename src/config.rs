@@ -45,6 +45,12 @@ pub struct Config {
     pub priority: u8,
     /// How many slots a leader keeps in flight, 1 to [`ALPHA`]. Default 16.
     pub pipeline_slots: u64,
+    /// With so many slots in flight a leader begins another one only with a full batch; what is
+    /// less waits for one of them to be chosen, and may grow until then. Each slot costs every
+    /// replica a sync, and several wake-ups: where disks or processors are the limit, few large
+    /// slots carry more commands than many small ones. Where messages take long, a command may
+    /// wait for a round trip more. 1 to [`ALPHA`]. Default [`ALPHA`]: nothing waits for company.
+    pub partial_slots: u64,
     /// How many bytes of entries a leader keeps in flight. Default 8 MiB. What a peer has no room
     /// for is dropped and sent again later, 1 MiB at a time: a [`crate::Node`] takes in 16 MiB of
     /// frames, and lets `unsynced_bytes` wait for its disk. Heartbeats wait behind what is in
@@ -131,6 +137,7 @@ impl Config {
             election_timeout: Duration::from_millis(120),
             priority: 1,
             pipeline_slots: 16,
+            partial_slots: ALPHA,
             pipeline_bytes: 8 << 20,
             batch_bytes: 64 << 10,
             command_bytes: 2 << 20,
@@ -171,6 +178,7 @@ impl Config {
                 4 * day,
             ),
             ("pipeline_slots", self.pipeline_slots, 1, ALPHA),
+            ("partial_slots", self.partial_slots, 1, ALPHA),
             ("pipeline_bytes", self.pipeline_bytes as u64, 1, u64::MAX),
             ("batch_bytes", self.batch_bytes as u64, 1, entry),
             ("command_bytes", self.command_bytes as u64, 1, entry - COMMAND_OVERHEAD_BYTES as u64),

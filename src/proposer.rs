@@ -388,11 +388,31 @@ impl Proposer {
     /// commands do not count.
     #[must_use]
     pub fn has_work(&self, hold: bool, chosen: Slot) -> bool {
-        let fill = match &self.phase {
+        self.fills(chosen) || self.queue.has_work(hold)
+    }
+
+    /// Whether there is a slot to fill.
+    fn fills(&self, chosen: Slot) -> bool {
+        match &self.phase {
             Phase::Leading(leading) => leading.fill_to > leading.next.max(chosen),
             Phase::Idle | Phase::Preparing(_) => false,
-        };
-        fill || self.queue.has_work(hold)
+        }
+    }
+
+    /// How many slots from `chosen` on have been proposed or are taken over.
+    #[must_use]
+    pub fn in_flight(&self, chosen: Slot) -> u64 {
+        match &self.phase {
+            Phase::Leading(leading) => leading.next.max(chosen).since(chosen),
+            Phase::Idle | Phase::Preparing(_) => 0,
+        }
+    }
+
+    /// Whether the next slot loses nothing by waiting but time: it is for commands, and its batch
+    /// has room for more of them.
+    #[must_use]
+    pub fn may_grow(&self, chosen: Slot) -> bool {
+        !self.fills(chosen) && self.queue.may_grow(self.limits.batch_bytes)
     }
 
     /// The entry that was proposed at this ballot for the slot.

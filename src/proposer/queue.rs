@@ -55,6 +55,12 @@ impl Queue {
         (!hold && !self.own.is_empty()) || !self.forwarded.is_empty()
     }
 
+    /// Whether the next batch has room for more commands than wait.
+    pub(super) fn may_grow(&self, batch_bytes: usize) -> bool {
+        let own = self.own.front().map_or(0, BatchBuilder::len);
+        self.own.len() <= 1 && own + self.forwarded_bytes < batch_bytes
+    }
+
     /// How many bytes wait, with what each command needs beside its own.
     pub(super) fn bytes(&self) -> usize {
         self.own_bytes + self.forwarded_bytes

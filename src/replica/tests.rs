@@ -24,6 +24,7 @@ mod deposed;
 mod ends;
 mod found_chosen;
 mod hostile;
+mod pipeline;
 mod reads;
 mod stalled;
 mod stuck;

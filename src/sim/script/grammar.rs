@@ -427,6 +427,7 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<(), String> {
         "heartbeat" => config.heartbeat = time()?,
         "election_timeout" => config.election_timeout = time()?,
         "pipeline_slots" => config.pipeline_slots = words::number(value)?,
+        "partial_slots" => config.partial_slots = words::number(value)?,
         "pipeline_bytes" => config.pipeline_bytes = size()?,
         "batch_bytes" => config.batch_bytes = size()?,
         "command_bytes" => config.command_bytes = size()?,

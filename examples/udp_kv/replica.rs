@@ -25,6 +25,10 @@ const STALL: Duration = Duration::from_secs(2);
 /// How long a batch may grow, so that the Accept with it still fits one datagram.
 const BATCH_BYTES: usize = 60 << 10;
 
+/// How many slots are in flight before others wait until they are full: what comes in while one is
+/// under way goes together in the next. That is what many clients with one command each need.
+const PARTIAL_SLOTS: u64 = 1;
+
 /// The longest command: the longest request, with a length before each argument.
 const COMMAND_BYTES: usize = REQUEST_BYTES_MAX + ARGUMENTS_MAX * 4 + 64;
 
@@ -50,6 +54,7 @@ impl Replica {
         let transport = UdpTransport::bind(udp).map_err(Failure::failed)?;
         let config = Config {
             batch_bytes: BATCH_BYTES,
+            partial_slots: PARTIAL_SLOTS,
             command_bytes: COMMAND_BYTES,
             queue_bytes: QUEUE_BYTES,
             // Whoever waits in vain hears so before the time is up, and then it is certain.

@@ -1,7 +1,7 @@
 //! The parts of the example `udp_kv` that need no process: the parser against any bytes in any
 //! pieces, and the store against any command.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use quickcheck::{Gen, QuickCheck, Testable};
 
 #[path = "../examples/udp_kv/commands.rs"]
@@ -20,7 +20,7 @@ mod store;
 use commands::{Step, Write};
 use parse::{Parser, ProtocolError, Request, integer};
 use reply::Reply;
-use store::Store;
+use store::{Question, Store};
 use synod::{Place, Slot, StateMachine};
 
 fn check(seed: u64, property: impl Testable) {
@@ -162,4 +162,40 @@ fn every_change_that_a_client_can_ask_for_is_a_command_of_the_store() {
         let reply = Store::default().apply(PLACE, &command);
         assert!(!matches!(reply, Reply::Error(_)), "{words}: {reply:?}");
     }
+}
+
+/// What the store answers to a change.
+fn change(store: &mut Store, words: &[&[u8]]) -> Reply {
+    let arguments = words.iter().map(|word| word.to_vec().into()).collect();
+    let Step::Write(Write { command, .. }) = commands::step(arguments) else {
+        panic!("{words:?} changes nothing");
+    };
+    store.apply(PLACE, &command)
+}
+
+#[test]
+fn a_reply_keeps_its_value_whatever_is_set_later() {
+    // A value of the same length goes into the memory of the one before, unless a reply shares it.
+    let (mut store, mut kept) = (Store::default(), Vec::new());
+    for value in [b"one", b"two", b"six"] {
+        change(&mut store, &[b"set", b"key", value]);
+        let ask = [Question::Value(Bytes::from_static(b"key"))];
+        kept.push(store.answer(&ask, usize::MAX).remove(0));
+        change(&mut store, &[b"set", b"key", b"..."]);
+        change(&mut store, &[b"set", b"key", b"!!!"]);
+    }
+    assert_eq!(kept, ["one", "two", "six"].map(Reply::text));
+}
+
+#[test]
+fn keys_of_any_length_are_told_apart() {
+    let mut store = Store::default();
+    let keys: Vec<Vec<u8>> = (0..64).map(|length| vec![b'k'; length]).collect();
+    for key in &keys {
+        change(&mut store, &[b"set", key, key]);
+    }
+    let ask: Vec<_> = keys.iter().map(|key| Question::Value(key.clone().into())).collect();
+    let values: Vec<_> = keys.iter().map(|key| Reply::Bulk(key.clone().into())).collect();
+    assert_eq!(store.answer(&ask, usize::MAX), values);
+    assert_eq!(store.answer(&[Question::Size], usize::MAX), [Reply::Integer(64)]);
 }

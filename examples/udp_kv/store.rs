@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use synod::{Place, StateMachine};
 
 use super::parse::{ARGUMENT_BYTES_MAX, integer};
@@ -126,10 +127,13 @@ pub(crate) enum Question {
     Size,
 }
 
+/// A key. A short one lies in the table itself: looking it up is one way to memory less.
+type Key = SmallVec<[u8; 23]>;
+
 /// The keys and their values.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    values: HashMap<Bytes, Bytes>,
+    values: HashMap<Key, Bytes>,
 }
 
 impl Store {
@@ -153,7 +157,7 @@ impl Store {
             Question::Value(key) => self.value(key),
             Question::Values(keys) => {
                 let bytes: usize =
-                    keys.iter().filter_map(|key| self.values.get(key)).map(Bytes::len).sum();
+                    keys.iter().filter_map(|key| self.values.get(&**key)).map(Bytes::len).sum();
                 if bytes > REPLY_BYTES_MAX {
                     let text = format!("a reply of {bytes} bytes is longer than the limit of");
                     return Reply::error_of(format!("ERR {text} {REPLY_BYTES_MAX}"));
@@ -161,11 +165,11 @@ impl Store {
                 Reply::Array(keys.iter().map(|key| self.value(key)).collect())
             }
             Question::Exist(keys) => {
-                let present = keys.iter().filter(|key| self.values.contains_key(*key));
+                let present = keys.iter().filter(|key| self.values.contains_key(&***key));
                 Reply::Integer(length(present.count()))
             }
             Question::Length(key) => {
-                Reply::Integer(length(self.values.get(key).map_or(0, Bytes::len)))
+                Reply::Integer(length(self.values.get(&**key).map_or(0, Bytes::len)))
             }
             Question::Size => Reply::Integer(length(self.values.len())),
         }
@@ -224,14 +228,10 @@ impl Store {
     }
 
     fn insert(&mut self, key: &[u8], value: &[u8]) {
-        self.put(key, Bytes::copy_from_slice(value));
-    }
-
-    fn put(&mut self, key: &[u8], value: Bytes) {
         match self.values.get_mut(key) {
-            Some(held) => *held = value,
+            Some(held) => replace(held, value),
             None => {
-                self.values.insert(Bytes::copy_from_slice(key), value);
+                self.values.insert(Key::from_slice(key), Bytes::copy_from_slice(value));
             }
         }
     }
@@ -255,7 +255,7 @@ impl Store {
         let held = self.values.get(key).map_or(Some(0), |value| integer(value));
         let Some(held) = held else { return NOT_AN_INTEGER };
         let Some(sum) = held.checked_add(number) else { return OVERFLOW };
-        self.put(key, Bytes::from(sum.to_string()));
+        self.insert(key, sum.to_string().as_bytes());
         Reply::Integer(sum)
     }
 
@@ -268,9 +268,20 @@ impl Store {
             )));
         }
         let whole = [held, more].concat();
-        self.put(key, Bytes::from(whole));
+        self.insert(key, &whole);
         Reply::Integer(length(bytes))
     }
+}
+
+/// Puts a value in the place of another: into its memory, if it is as long and no reply shares it.
+fn replace(held: &mut Bytes, value: &[u8]) {
+    *held = match std::mem::take(held).try_into_mut() {
+        Ok(mut memory) if memory.len() == value.len() => {
+            memory.copy_from_slice(value);
+            memory.freeze()
+        }
+        _ => Bytes::copy_from_slice(value),
+    };
 }
 
 impl StateMachine for Store {

@@ -44,6 +44,9 @@ const ANSWER_BYTES: usize = 4 << 20;
 /// From here on replies are sent while others are still made.
 const OUTPUT_BYTES: usize = 32 << 10;
 
+/// How long a buffer for replies may be that a connection keeps while it rests.
+const RESTING_BYTES: usize = 64;
+
 /// What a change costs while it is in flight, beside its bytes.
 const CHANGE_COST: usize = 1024;
 
@@ -143,21 +146,22 @@ impl Connection {
 
     /// Answers what has come, or reads more.
     async fn serve_batch(&mut self) -> Result<(), End> {
-        let mut requests = Vec::new();
-        let mut broken = None;
-        while requests.len() < BATCH_REQUESTS && broken.is_none() {
+        let (mut taken, mut broken) = (0, None);
+        while taken < BATCH_REQUESTS && broken.is_none() {
             match self.parser.next(&mut self.input) {
-                Ok(Some(request)) => requests.push(request),
+                Ok(Some(request)) => {
+                    if taken == 0 {
+                        self.renew_deadline();
+                    }
+                    taken += 1;
+                    self.take(request).await?;
+                }
                 Ok(None) => break,
                 Err(error) => broken = Some(error),
             }
         }
-        if requests.is_empty() && broken.is_none() {
+        if taken == 0 && broken.is_none() {
             return self.read().await;
-        }
-        self.renew_deadline();
-        for request in requests {
-            self.take(request).await?;
         }
         self.settle().await?;
         if let Some(ProtocolError(text)) = broken {
@@ -360,8 +364,8 @@ impl Connection {
 
     /// Makes the bytes of a reply, and sends them when they are many.
     async fn put(&mut self, reply: Reply) -> Result<(), End> {
-        let mut left = vec![reply];
-        while let Some(reply) = left.pop() {
+        let (mut next, mut left) = (Some(reply), Vec::new());
+        while let Some(reply) = next {
             if let Some(value) = put_first(reply, &mut left, &mut self.output) {
                 self.send().await?;
                 self.send_all(&value).await?;
@@ -370,6 +374,7 @@ impl Connection {
             if self.output.len() >= OUTPUT_BYTES {
                 self.send().await?;
             }
+            next = left.pop();
         }
         Ok(())
     }
@@ -399,10 +404,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads more. A connection that rests has no buffers.
+    /// Reads more. A connection that rests has no buffers, but for a short reply.
     async fn read(&mut self) -> Result<(), End> {
         self.parser.rest(&mut self.input);
-        self.output = BytesMut::new();
+        if self.output.capacity() > RESTING_BYTES {
+            self.output = BytesMut::new();
+        }
         self.hold(0).await?;
         let read = if self.held.any() {
             timeout(REST_MAX, self.receive()).await.map_err(|_| End::Closed)?

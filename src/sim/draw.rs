@@ -160,6 +160,7 @@ fn base(seed: u64) -> Parts {
     let mut draw = Draw::new(seed, "cluster");
     let mut config = Config::new([]);
     config.pipeline_slots = draw.one_of(&[1, 2, 4, 16, 64]);
+    config.partial_slots = Draw::new(seed, "partial").one_of(&[1, 2, ALPHA, ALPHA]);
     config.batch_bytes = draw.one_of(&[1, 100, 1000, 8 << 10]);
     config.apply_slots = draw.one_of(&[1, 4, 32, 256]);
     let patience = Draw::new(seed, "patience").one_of(&[0, 50, 300, 1000]);

@@ -86,6 +86,13 @@ impl CatchUp {
         self.highest
     }
 
+    /// Whether somebody knows more than this replica, whose mark this is, or was asked for a page:
+    /// only then [`CatchUp::proceed`] does anything.
+    #[inline]
+    pub(crate) fn is_behind(&self, chosen: Slot) -> bool {
+        self.highest > chosen || self.asked.is_some()
+    }
+
     /// Asks for the next page as soon as the last one has come, or if the lag is long.
     pub fn proceed(&mut self, chosen: Slot, missing: Option<Slots>, out: &mut Outbox) {
         let came = self.asked.filter(|(_, slots)| chosen >= slots.end);

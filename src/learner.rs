@@ -253,6 +253,12 @@ impl Learner {
         Announcement { chosen: self.chosen, runs: self.runs[from..].into() }
     }
 
+    /// Whether the next slot is known, so that it can be passed.
+    #[inline]
+    pub(crate) fn can_pass(&self) -> bool {
+        self.learned.at(self.chosen).is_some()
+    }
+
     /// Passes the next slot, if it is known, and delivers it if the state machine keeps up.
     ///
     /// Its entry is given back for whoever waits to hear of it.
@@ -297,10 +303,16 @@ impl Learner {
     }
 
     /// Asks the driver to apply from its log what was not delivered when it was passed.
+    #[inline]
     pub fn deliver_from_log(&mut self, out: &mut Outbox) {
-        if self.delivered == self.chosen {
-            return;
+        // Asked after every input.
+        if self.delivered < self.chosen {
+            self.deliver_what_is_behind(out);
         }
+    }
+
+    #[inline(never)]
+    fn deliver_what_is_behind(&mut self, out: &mut Outbox) {
         let end = self.holes.first().map_or(self.chosen, |hole| hole.start.min(self.chosen));
         let behind = Slots::new(self.delivered, end).len();
         // Not slot by slot: wait until half of the room is free, or all that is missing fits.

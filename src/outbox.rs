@@ -241,6 +241,12 @@ impl Outbox {
         self.ready.pop_front()
     }
 
+    /// Whether this replica has sent itself a message.
+    #[inline]
+    pub(crate) fn has_for_me(&self) -> bool {
+        !self.loopback.is_empty()
+    }
+
     /// The next message from this replica to itself.
     pub fn next_for_me(&mut self) -> Option<Message> {
         self.loopback.pop_front()

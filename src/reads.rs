@@ -235,7 +235,16 @@ impl Reads {
 
     /// Lets go the reads whose index is delivered: every slot below was handed to the state
     /// machine.
+    #[inline]
     pub(crate) fn deliver(&mut self, delivered: Slot, out: &mut Outbox) {
+        // Asked after every input.
+        if !self.indexed.is_empty() {
+            self.deliver_indexed(delivered, out);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_indexed(&mut self, delivered: Slot, out: &mut Outbox) {
         while let Some((_, index)) = self.indexed.front()
             && *index <= delivered
         {

@@ -421,6 +421,30 @@ impl Replica {
     /// Brings every role up to what the others know, until nothing follows any more.
     fn settle(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        // After most inputs nothing follows.
+        if self.out.has_for_me() || self.learner.can_pass() || self.membership.is_none() {
+            self.settle_roles();
+        }
+        if self.hand_over.to().is_some() {
+            self.proceed_with_hand_over();
+        }
+        self.deliver();
+        if self.catch_up.is_behind(self.learner.chosen()) {
+            self.proceed_with_catch_up();
+        }
+    }
+
+    #[inline(never)]
+    fn proceed_with_catch_up(&mut self) {
+        if self.membership.is_some() && !self.is_disk_busy() {
+            let missing = self.learner.missing(self.catch_up.highest());
+            self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
+        }
+    }
+
+    /// What the replica tells itself, the forming, and what is chosen: each may lead to another.
+    #[inline(never)]
+    fn settle_roles(&mut self) {
         loop {
             while let Some(message) = self.out.next_for_me() {
                 self.dispatch(self.now, self.me.replica, message);
@@ -434,26 +458,28 @@ impl Replica {
                 break;
             }
         }
-        self.proceed_with_hand_over();
-        self.deliver();
-        if self.membership.is_some() && !self.is_disk_busy() {
-            let missing = self.learner.missing(self.catch_up.highest());
-            self.catch_up.proceed(self.learner.chosen(), missing, &mut self.out);
-        }
     }
 
     /// Hands out what the state machine has room for, and the reads that it may then serve.
+    #[inline]
     fn deliver(&mut self) {
         self.learner.deliver_from_log(&mut self.out);
         self.reads.deliver(self.learner.delivered(), &mut self.out);
     }
 
     /// Passes the slots that are known chosen without a gap; true if there were any.
+    #[inline]
     fn pass_chosen(&mut self) -> bool {
         // Asked after every input.
-        if self.learner.learned_at(self.learner.chosen()).is_none() {
-            return false;
+        let any = self.learner.can_pass();
+        if any {
+            self.pass_all();
         }
+        any
+    }
+
+    #[inline(never)]
+    fn pass_all(&mut self) {
         loop {
             let waits = self.fates.awaited() > 0 || self.proposer.leading().is_some();
             let Some((slot, entry)) = self.learner.pass_and_keep(waits, &mut self.out) else {
@@ -467,12 +493,11 @@ impl Replica {
         let chosen = self.learner.chosen();
         self.forwarding.settle(self.fates.oldest().unwrap_or(u64::MAX));
         self.acceptor.settle(chosen, &mut self.out);
-        self.proposer.settle(chosen);
         if self.proposer.leading().is_some() {
+            self.proposer.settle(chosen);
             self.announcer.note_chosen(self.now, chosen);
+            self.take_over(false);
         }
-        self.take_over(false);
-        true
     }
 
     /// The one place where the Membership is set: once, to the list that every member told.

@@ -125,6 +125,7 @@ impl Replica {
     }
 
     /// Goes on with a hand-over that is under way, as far as it can.
+    #[inline(never)]
     pub(super) fn proceed_with_hand_over(&mut self) {
         let (Some(to), Some(ballot)) = (self.hand_over.to(), self.proposer.leading()) else {
             return;

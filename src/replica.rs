@@ -200,8 +200,12 @@ impl Replica {
         if self.ignore_message(from, &message) {
             return;
         }
-        if self.is_member(from.replica) {
+        let is_member = self.is_member(from.replica);
+        if is_member {
             self.heard.set(from.replica, now);
+        }
+        if let Some(chosen) = message.chosen() {
+            self.catch_up.note(from.replica, chosen, is_member);
         }
         match message {
             Message::Forming(told) => {

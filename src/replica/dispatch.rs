@@ -15,12 +15,6 @@ use crate::time::Instant;
 impl Replica {
     /// Gives the message to the role that it is for.
     pub(super) fn dispatch(&mut self, now: Instant, from: ReplicaId, message: Message) {
-        if let Some(chosen) = message.chosen()
-            && from != self.me.replica
-        {
-            let is_member = self.is_member(from);
-            self.catch_up.note(from, chosen, is_member);
-        }
         match message {
             Message::Prepare(prepare) => self.handle_prepare(now, from, &prepare),
             Message::Promise(promise) => self.handle_promise(now, from, &promise),

@@ -209,15 +209,15 @@ impl Outbox {
             message.name(),
             self.durable
         );
-        let others = to.without(self.me);
-        match (others.len() < to.len(), others.is_empty()) {
-            (true, true) => self.loopback.push_back(message),
-            (true, false) => {
-                self.loopback.push_back(message.clone());
-                self.ready.push_back(Output::Send { to: others, message });
+        if !to.contains(self.me) {
+            if !to.is_empty() {
+                self.ready.push_back(Output::Send { to, message });
             }
-            (false, false) => self.ready.push_back(Output::Send { to: others, message }),
-            (false, true) => {}
+        } else if to.len() == 1 {
+            self.loopback.push_back(message);
+        } else {
+            self.loopback.push_back(message.clone());
+            self.ready.push_back(Output::Send { to: to.without(self.me), message });
         }
     }
 

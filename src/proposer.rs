@@ -68,6 +68,8 @@ enum Phase {
 struct Leading {
     /// Phase 1 goes on: later Promises of the same ballot still help with what is taken over.
     phase_one: PhaseOne,
+    /// What [`PhaseOne::free_from`] says of it since the last Promise: asked with each command.
+    all_free_from: Option<Slot>,
     /// Slots below this one are taken over, those from here on are free.
     free_from: Slot,
     /// The next slot for new commands.
@@ -190,6 +192,7 @@ impl Proposer {
                 let first = phase_one.first();
                 self.phase = Phase::Leading(Leading {
                     phase_one: phase_one.clone(),
+                    all_free_from: Some(free_from),
                     free_from,
                     next: free_from,
                     fill_to: free_from,
@@ -204,6 +207,7 @@ impl Proposer {
             }
             Phase::Leading(leading) if leading.phase_one.ballot() == promise.ballot => {
                 leading.phase_one.handle_promise(from, promise)?;
+                leading.all_free_from = leading.phase_one.free_from(membership);
                 Ok(false)
             }
             _ => Ok(false),
@@ -362,7 +366,7 @@ impl Proposer {
         // Slots that are still taken over count too: the window is the cluster's.
         if slot.since(chosen) >= self.limits.pipeline_slots.min(ALPHA)
             || leading.proposed_bytes >= self.limits.pipeline_bytes
-            || leading.phase_one.finding(slot, membership) != Finding::Free
+            || !leading.is_free(slot, membership)
         {
             return None;
         }
@@ -533,6 +537,12 @@ impl Proposer {
 }
 
 impl Leading {
+    /// Whether phase 1 allows any entry in the slot.
+    fn is_free(&self, slot: Slot, membership: &Membership) -> bool {
+        self.all_free_from.is_some_and(|free| slot >= free)
+            || self.phase_one.finding(slot, membership) == Finding::Free
+    }
+
     /// The one place where a proposal is made: each slot once at this ballot (invariant I2), and
     /// only what phase 1 allows (I5).
     fn send_accept(

@@ -134,6 +134,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// If another entry is held for the same ballot and slot (invariant I2). What is held stays.
+    #[inline]
     pub fn handle_accept(
         &mut self,
         from: ReplicaId,

@@ -61,6 +61,7 @@ pub struct CatchUp {
 
 impl CatchUp {
     /// Hears a peer's chosen mark. Marks are facts: the highest counts.
+    #[inline]
     pub fn note(&mut self, from: ReplicaId, chosen: Slot, is_member: bool) {
         let marks = if is_member { &mut self.marks } else { &mut self.strangers };
         if is_member || marks.len() < STRANGERS_MAX || marks.of(from).is_some() {

@@ -152,6 +152,7 @@ impl Learner {
     /// known to be.
     ///
     /// Votes of different ballots are never added up, and a replica's second vote counts nothing.
+    #[inline]
     pub fn handle_accepted(
         &mut self,
         from: ReplicaId,

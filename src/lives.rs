@@ -52,6 +52,7 @@ impl Lives {
     ///
     /// # Errors
     /// Why the message must be dropped.
+    #[inline]
     pub fn judge(&mut self, from: Peer, membership: &Membership) -> Result<(), IgnoreReason> {
         let Some(member) = membership.member(from.replica) else { return Ok(()) };
         if member.disk != from.disk {

@@ -142,6 +142,7 @@ impl Outbox {
     ///
     /// False, and nothing changes, if `upto` is above the last record that was asked for.
     #[must_use]
+    #[inline]
     pub fn handle_persisted(&mut self, upto: Lsn, promised: Ballot) -> bool {
         if upto > self.appended {
             return false;

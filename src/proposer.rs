@@ -10,11 +10,10 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use crate::acceptor::Held;
 use crate::ballot::Ballot;
-use crate::entry::{Batch, CommandId, Entry};
+use crate::entry::{Batch, Entry};
 use crate::membership::{Incarnation, Membership, ReplicaId, Replicas};
 use crate::message::{Accept, Announcement, Fetch, Fetched, Prepare, Promise};
 use crate::outbox::Outbox;
@@ -27,6 +26,7 @@ use self::queue::Queue;
 
 mod forwarded;
 mod queue;
+mod waiting;
 
 /// How many entries of earlier leaders are asked for at a time.
 const FETCHES_MAX: usize = 16;
@@ -302,34 +302,6 @@ impl Proposer {
         found
     }
 
-    /// Takes a command into the queue.
-    #[inline]
-    pub fn enqueue(&mut self, command: &[u8]) -> CommandId {
-        let id =
-            CommandId { replica: self.me, incarnation: self.incarnation, sequence: self.sequence };
-        self.sequence += 1;
-        self.queue.push(id, command, self.limits.batch_bytes);
-        id
-    }
-
-    /// The next batch of this replica's own commands, for another one to propose. It is given out
-    /// once.
-    pub fn take_batch(&mut self) -> Option<Batch> {
-        self.queue.pop_own()
-    }
-
-    /// Gives up the commands of this replica with numbers below `end` that still wait. They were
-    /// never proposed, nor given out.
-    pub fn drop_below(&mut self, end: u64) -> Vec<Range<u64>> {
-        self.queue.drop_own_below(end)
-    }
-
-    /// The number of the next command.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
     /// Proposes the next batch of the queue in the next free slot, if the pipeline has room (phase
     /// 2(a)). Without a batch it fills slots, up to where [`Proposer::fill_to`] said. With `hold`
     /// this replica's own commands go on waiting.
@@ -479,18 +451,6 @@ impl Proposer {
     pub fn stop(&mut self) {
         self.phase = Phase::Idle;
         self.queue.drop_forwarded();
-    }
-
-    /// Bytes of commands that wait for the pipeline, with what each needs beside its own.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.queue.bytes()
-    }
-
-    /// Bytes of those that other replicas have forwarded.
-    #[must_use]
-    pub fn forwarded_bytes(&self) -> usize {
-        self.queue.forwarded_bytes()
     }
 
     /// Slots that are proposed and not passed.

@@ -269,6 +269,12 @@ fn an_entry_of_another_ballot_than_that_of_the_choice_is_proposed() {
     bench.held.push((Slot(0), Held { ballot: ballot(3, 3), entry: entry("x") }));
     assert_eq!(bench.take_over(false), [accept(0, entry("x"))]);
     assert_eq!(bench.found, []);
+    // An entry of a lower ballot may be another one.
+    let report = promise(0, &[(0, ballot(2, 2))]);
+    let mut bench = Bench::leading(&[report.clone(), report]);
+    bench.held.push((Slot(0), Held { ballot: ballot(1, 3), entry: entry("y") }));
+    assert_eq!(bench.take_over(false), [fetch(0, ballot(2, 2))]);
+    assert_eq!(bench.found, []);
 }
 
 #[test]

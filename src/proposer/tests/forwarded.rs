@@ -1,7 +1,7 @@
 //! What other replicas forward to a leader: each command is proposed once, in order, in time.
 
 use super::*;
-use crate::entry::BatchBuilder;
+use crate::entry::{BatchBuilder, CommandId};
 use crate::message::Forward;
 
 /// A Forward of replica 2, in its first start, with the commands of these numbers.

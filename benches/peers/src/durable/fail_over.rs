@@ -4,9 +4,9 @@
 //! sync what it proposes, and nothing of that is chosen, or applied anywhere, for the leader hears
 //! no answer. Once all followers have it the leader is cut off at once, as if it were dead, and a
 //! command is proposed at a follower. The gap is the time until that follower has applied it: an
-//! election, the suffix learnt from Promises, proposed anew, synced by a majority, and applied. It
-//! must have applied the whole suffix then, or the run fails. Commands of the suffix are 400 kB
-//! each.
+//! election, the suffix found chosen by the Promises, since a majority holds it, and applied, and a
+//! round for the command. It must have applied the whole suffix then, or the run fails. Commands of
+//! the suffix are 400 kB each.
 //!
 //! Settings, with the suffix and without: 256 slots and 256 MiB in flight, batches of 400 kB, so
 //! that a leader may leave 100 MB behind; replica 1, which leads and is cut off, has an election

@@ -30,7 +30,7 @@ use crate::workload::Workload;
 const SUFFIX_COMMAND_BYTES: usize = 400_000;
 
 /// How many of them are proposed before the followers have the ones before.
-const STEP_COMMANDS: usize = 8;
+const STEP_COMMANDS: usize = 2;
 
 /// How long anything but the gap may take.
 const PATIENCE: Duration = Duration::from_secs(30);

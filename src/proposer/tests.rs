@@ -116,6 +116,7 @@ fn phase_1_asks_everybody_oneself_too() {
     assert_eq!(drained.sent, [(vec![id(2), id(3)], prepare.clone())]);
     assert_eq!(drained.own, [prepare]);
     assert_eq!((proposer.ballot(), proposer.leading()), (Some(mine()), None));
+    assert_eq!(proposer.in_flight(Slot(7)), 0, "nothing is proposed before it leads");
 }
 
 #[test]

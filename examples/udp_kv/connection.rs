@@ -148,19 +148,17 @@ impl Connection {
     async fn serve_batch(&mut self) -> Result<(), End> {
         let (mut taken, mut broken) = (0, None);
         while taken < BATCH_REQUESTS && broken.is_none() {
-            match self.parser.next(&mut self.input) {
-                Ok(Some(request)) => {
-                    if taken == 0 {
-                        self.renew_deadline();
-                    }
-                    taken += 1;
-                    self.take(request).await?;
-                }
-                Ok(None) => break,
+            let Some(parsed) = self.parser.next(&mut self.input).transpose() else { break };
+            if taken == 0 {
+                self.renew_deadline();
+            }
+            taken += 1;
+            match parsed {
+                Ok(request) => self.take(request).await?,
                 Err(error) => broken = Some(error),
             }
         }
-        if taken == 0 && broken.is_none() {
+        if taken == 0 {
             return self.read().await;
         }
         self.settle().await?;

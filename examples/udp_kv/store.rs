@@ -268,7 +268,7 @@ impl Store {
             )));
         }
         let whole = [held, more].concat();
-        self.insert(key, &whole);
+        self.values.insert(Key::from_slice(key), whole.into());
         Reply::Integer(length(bytes))
     }
 }

@@ -106,22 +106,13 @@ impl Replica {
         self.proposer.has_work(self.holds_own(), self.learner.chosen())
     }
 
-    /// Whether the next batch is to wait for more commands: it has room for them, and enough slots
-    /// are in flight.
-    fn awaits_more(&self) -> bool {
-        let chosen = self.learner.chosen();
-        self.proposer.in_flight(chosen) >= self.config.partial_slots
-            && self.proposer.may_grow(chosen)
-    }
-
     /// Proposes the next batch, if there is one and the pipeline and the disk have room.
     pub(super) fn propose_next(&mut self) -> bool {
         let (Some(membership), Some(ballot)) = (&self.membership, self.proposer.leading()) else {
             return false;
         };
         // Whoever was asked to lead would not know of it.
-        let asked = self.hand_over.asked().is_some();
-        if asked || !self.has_work() || self.is_disk_busy() || self.awaits_more() {
+        if self.hand_over.asked().is_some() || !self.has_work() || self.is_disk_busy() {
             return false;
         }
         let (hold, announcement) = (self.holds_own(), self.learner.announcement());

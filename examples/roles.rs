@@ -93,7 +93,12 @@ fn acceptor(name: u32) -> Host<Acceptor> {
 
 /// A proposer that would like this value.
 fn proposer(name: u32, value: &str) -> Host<Proposer> {
-    let limits = Limits { pipeline_slots: 1, pipeline_bytes: 1 << 10, batch_bytes: 1 << 10 };
+    let limits = Limits {
+        pipeline_slots: 1,
+        partial_slots: 1,
+        pipeline_bytes: 1 << 10,
+        batch_bytes: 1 << 10,
+    };
     let mut proposer = Proposer::new(ReplicaId(name), Incarnation::default(), limits);
     proposer.enqueue(value.as_bytes());
     Host::new(name, proposer)

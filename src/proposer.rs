@@ -40,7 +40,12 @@ const TAKE_OVER_BYTES: usize = 4 << 20;
 /// ```
 /// use synod::roles::Limits;
 ///
-/// let limits = Limits { pipeline_slots: 16, pipeline_bytes: 8 << 20, batch_bytes: 64 << 10 };
+/// let limits = Limits {
+///     pipeline_slots: 16,
+///     partial_slots: 16,
+///     pipeline_bytes: 8 << 20,
+///     batch_bytes: 64 << 10,
+/// };
 /// let one_by_one = Limits { pipeline_slots: 1, batch_bytes: 1, ..limits };
 /// assert_ne!(limits, one_by_one);
 /// ```
@@ -48,6 +53,8 @@ const TAKE_OVER_BYTES: usize = 4 << 20;
 pub struct Limits {
     /// Slots in flight.
     pub pipeline_slots: u64,
+    /// Slots in flight beside which others are begun only with a full batch.
+    pub partial_slots: u64,
     /// Bytes of entries in flight.
     pub pipeline_bytes: usize,
     /// Bytes of a batch, as long as it has more than one command.
@@ -94,7 +101,12 @@ struct Leading {
 ///
 /// ```
 #[doc = include_str!("proposer/example.txt")]
-/// let limits = Limits { pipeline_slots: 16, pipeline_bytes: 1 << 20, batch_bytes: 1 << 10 };
+/// let limits = Limits {
+///     pipeline_slots: 16,
+///     partial_slots: 16,
+///     pipeline_bytes: 1 << 20,
+///     batch_bytes: 1 << 10,
+/// };
 /// let mut proposer = Proposer::new(ReplicaId(1), Incarnation::default().next(0), limits);
 /// let mut out = Outbox::new(ReplicaId(1), Lsn::ZERO, Slot(0));
 /// proposer.prepare(ballot(1), Slot(0), &three(), &mut out);
@@ -336,7 +348,13 @@ impl Proposer {
         let chosen = announcement.chosen;
         let slot = leading.next.max(chosen);
         // Slots that are still taken over count too: the window is the cluster's.
-        if slot.since(chosen) >= self.limits.pipeline_slots.min(ALPHA)
+        let in_flight = slot.since(chosen);
+        // A slot that is filled waits for no commands.
+        let awaits_more = in_flight >= self.limits.partial_slots
+            && leading.fill_to <= slot
+            && self.queue.may_grow(self.limits.batch_bytes);
+        if in_flight >= self.limits.pipeline_slots.min(ALPHA)
+            || awaits_more
             || leading.proposed_bytes >= self.limits.pipeline_bytes
             || !leading.is_free(slot, membership)
         {
@@ -364,31 +382,11 @@ impl Proposer {
     /// commands do not count.
     #[must_use]
     pub fn has_work(&self, hold: bool, chosen: Slot) -> bool {
-        self.fills(chosen) || self.queue.has_work(hold)
-    }
-
-    /// Whether there is a slot to fill.
-    fn fills(&self, chosen: Slot) -> bool {
-        match &self.phase {
+        let fill = match &self.phase {
             Phase::Leading(leading) => leading.fill_to > leading.next.max(chosen),
             Phase::Idle | Phase::Preparing(_) => false,
-        }
-    }
-
-    /// How many slots from `chosen` on have been proposed or are taken over.
-    #[must_use]
-    pub fn in_flight(&self, chosen: Slot) -> u64 {
-        match &self.phase {
-            Phase::Leading(leading) => leading.next.max(chosen).since(chosen),
-            Phase::Idle | Phase::Preparing(_) => 0,
-        }
-    }
-
-    /// Whether the next slot loses nothing by waiting but time: it is for commands, and its batch
-    /// has room for more of them.
-    #[must_use]
-    pub fn may_grow(&self, chosen: Slot) -> bool {
-        !self.fills(chosen) && self.queue.may_grow(self.limits.batch_bytes)
+        };
+        fill || self.queue.has_work(hold)
     }
 
     /// The entry that was proposed at this ballot for the slot.
@@ -432,8 +430,7 @@ impl Proposer {
         let unsettled = match &self.phase {
             Phase::Leading(leading) => {
                 let next = leading.next.max(announcement.chosen);
-                announcement.chosen < leading.free_from
-                    || leading.phase_one.finding(next, membership) != Finding::Free
+                announcement.chosen < leading.free_from || !leading.is_free(next, membership)
             }
             Phase::Idle | Phase::Preparing(_) => true,
         };

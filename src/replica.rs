@@ -143,6 +143,7 @@ impl Replica {
         }
         let limits = Limits {
             pipeline_slots: config.pipeline_slots,
+            partial_slots: config.partial_slots,
             pipeline_bytes: config.pipeline_bytes,
             batch_bytes: config.batch_bytes,
         };
@@ -412,6 +413,9 @@ impl Replica {
         let held = |slot| self.acceptor.held(slot);
         let found = self.proposer.take_over(held, &announcement, again, membership, &mut self.out);
         for (slot, Held { ballot, entry }) in found {
+            if self.learner.learned(slot).is_some() {
+                continue;
+            }
             let held = self.acceptor.held(slot);
             let learned = self.learner.learn(slot, ballot, entry, held, &mut self.out);
             self.report(ballot.replica, learned);

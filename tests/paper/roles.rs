@@ -118,6 +118,7 @@ impl Bench {
 }
 
 pub(crate) fn proposer(me: u32) -> Proposer {
-    let limits = Limits { pipeline_slots: 16, pipeline_bytes: 1 << 20, batch_bytes: 64 };
+    let limits =
+        Limits { pipeline_slots: 16, partial_slots: 16, pipeline_bytes: 1 << 20, batch_bytes: 64 };
     Proposer::new(ReplicaId(me), Incarnation::default(), limits)
 }

@@ -17,7 +17,8 @@ use synod::slot::Slot;
 /// Far more than any instance has: the state machine is never what limits.
 const PLENTY: usize = 1 << 20;
 
-const LIMITS: Limits = Limits { pipeline_slots: 64, pipeline_bytes: PLENTY, batch_bytes: PLENTY };
+const LIMITS: Limits =
+    Limits { pipeline_slots: 64, partial_slots: 64, pipeline_bytes: PLENTY, batch_bytes: PLENTY };
 
 /// A record of the log, with the chosen mark that was written beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

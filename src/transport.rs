@@ -34,7 +34,9 @@ use crate::membership::{ClusterId, Peer, ReplicaId};
 /// assert_eq!(transport.0, [(ReplicaId(2), b"frame".to_vec())]);
 /// ```
 pub trait Transport: Send + 'static {
-    /// Sends the frame to the replica, or drops it. Must not wait: the caller holds up the node.
+    /// Sends the frame to the replica, or drops it. Must not wait: the caller holds up the node. It
+    /// may hand the frame to another node at once, by [`Inbox::deliver`], which does not wait
+    /// either: what that node answers meanwhile is sent when this call has returned.
     fn send(&mut self, to: ReplicaId, frame: &[u8]);
 
     /// The longest frame that [`Transport::send`] takes, in bytes. Must not change. What does not

@@ -6,26 +6,21 @@
 //!         ── transport(2) ──> Node::start(.., transport, ..)
 //! ```
 //!
-//! Each replica has a bounded queue of frames and a thread that hands them in: a replica never
-//! turns another one's core, so no two can wait for each other.
+//! A frame is handed in by the thread that sends it: [`Inbox::deliver`] never waits, and a node
+//! never waits for its transport, so no two can wait for each other. That spares a thread for each
+//! replica, and its being woken for each message.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
-use std::thread::{self, JoinHandle};
+use alloc::vec::Vec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
-use super::queue::{Budget, Queue};
 use crate::membership::ReplicaId;
 use crate::transport::{Inbox, Transport};
 use crate::wire::FRAME_BYTES_MAX;
-
-/// How many bytes of frames may wait for a replica before more are dropped.
-const PORT_BYTES: usize = 64 << 20;
-
-/// What a frame costs beside its bytes.
-const FRAME_COST: usize = 64;
 
 /// A network within a process. Clones are the same network.
 ///
@@ -42,21 +37,17 @@ const FRAME_COST: usize = 64;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    inner: Arc<Inner>,
+    links: Arc<RwLock<Links>>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    ports: Mutex<BTreeMap<ReplicaId, Arc<Port>>>,
+struct Links {
+    /// Where frames for a replica go, and which attachment that is.
+    inboxes: BTreeMap<ReplicaId, (u64, Inbox)>,
+    /// How many replicas were ever attached.
+    attached: u64,
     /// Links that carry nothing, each as (from, to).
-    cut: Mutex<BTreeSet<(ReplicaId, ReplicaId)>>,
-}
-
-/// Where the frames for one replica wait.
-#[derive(Debug)]
-struct Port {
-    frames: Queue<Bytes>,
-    room: Budget,
+    cut: BTreeSet<(ReplicaId, ReplicaId)>,
 }
 
 impl Network {
@@ -76,17 +67,19 @@ impl Network {
     /// The same, for frames of at most `max_frame` bytes: what is longer is cut into fragments.
     #[must_use]
     pub fn transport_with(&self, replica: ReplicaId, max_frame: usize) -> ChannelTransport {
-        ChannelTransport { network: self.clone(), me: replica, max_frame, attached: None }
+        ChannelTransport { network: self.clone(), me: replica, max_frame, attachment: None }
     }
 
     /// Cuts the link from one replica to another, in this direction only.
     pub fn cut(&self, from: ReplicaId, to: ReplicaId) {
-        self.inner.cut.lock().insert((from, to));
+        self.links.write().cut.insert((from, to));
     }
 
     /// Cuts every link of the replica, in both directions.
     pub fn isolate(&self, replica: ReplicaId, others: impl IntoIterator<Item = ReplicaId>) {
-        let mut cut = self.inner.cut.lock();
+        // Asked for before the lock is taken: it is the caller's code.
+        let others: Vec<ReplicaId> = others.into_iter().collect();
+        let cut = &mut self.links.write().cut;
         for other in others {
             cut.insert((replica, other));
             cut.insert((other, replica));
@@ -95,22 +88,20 @@ impl Network {
 
     /// Mends every link.
     pub fn heal(&self) {
-        self.inner.cut.lock().clear();
+        self.links.write().cut.clear();
     }
 
     fn send(&self, from: ReplicaId, to: ReplicaId, frame: &[u8]) {
-        if self.inner.cut.lock().contains(&(from, to)) {
+        let links = self.links.read();
+        if links.cut.contains(&(from, to)) {
             return;
         }
-        let Some(port) = self.inner.ports.lock().get(&to).cloned() else { return };
-        let cost = frame.len() + FRAME_COST;
-        if port.room.take(cost) {
-            if port.frames.push(Bytes::copy_from_slice(frame)).is_ok() {
-                port.frames.wake();
-            } else {
-                port.room.give(cost);
-            }
-        }
+        let Some((_, inbox)) = links.inboxes.get(&to).cloned() else { return };
+        drop(links);
+        let frame = Bytes::copy_from_slice(frame);
+        // The other node may run wakers. If one panics, that is nothing that the sender did: it has
+        // been told on standard error, and the frame has arrived.
+        let _ = catch_unwind(AssertUnwindSafe(|| inbox.deliver(frame)));
     }
 }
 
@@ -129,7 +120,7 @@ pub struct ChannelTransport {
     network: Network,
     me: ReplicaId,
     max_frame: usize,
-    attached: Option<(Arc<Port>, JoinHandle<()>)>,
+    attachment: Option<u64>,
 }
 
 impl Transport for ChannelTransport {
@@ -141,38 +132,22 @@ impl Transport for ChannelTransport {
         self.max_frame
     }
 
-    /// # Panics
-    /// If the system has no thread left.
     fn open(&mut self, inbox: Inbox) {
-        let port = Arc::new(Port { frames: Queue::default(), room: Budget::new(PORT_BYTES) });
-        let pumped = Arc::clone(&port);
-        let pump = thread::Builder::new()
-            .name("synod-channel".into())
-            .spawn(move || {
-                while let Some(frame) = pumped.frames.pop() {
-                    pumped.room.give(frame.len() + FRAME_COST);
-                    inbox.deliver(frame);
-                }
-            })
-            .expect("a system with a thread left");
+        let mut links = self.network.links.write();
+        links.attached += 1;
+        let attachment = links.attached;
         // A replica that is attached twice is reached at its latest place.
-        self.network.inner.ports.lock().insert(self.me, Arc::clone(&port));
-        self.attached = Some((port, pump));
+        links.inboxes.insert(self.me, (attachment, inbox));
+        self.attachment = Some(attachment);
     }
 }
 
 impl Drop for ChannelTransport {
     fn drop(&mut self) {
-        let Some((port, pump)) = self.attached.take() else { return };
-        let mut ports = self.network.inner.ports.lock();
-        if ports.get(&self.me).is_some_and(|latest| Arc::ptr_eq(latest, &port)) {
-            ports.remove(&self.me);
-        }
-        drop(ports);
-        port.frames.close();
-        // The pump itself may drop the transport, through a waker that drops the last handle.
-        if pump.thread().id() != thread::current().id() {
-            let _ = pump.join();
+        let Some(mine) = self.attachment else { return };
+        let mut links = self.network.links.write();
+        if links.inboxes.get(&self.me).is_some_and(|(latest, _)| *latest == mine) {
+            links.inboxes.remove(&self.me);
         }
     }
 }

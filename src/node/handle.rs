@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::StopReason;
+use super::outgoing::is_sending;
 use super::status::{Lag, NodeStatus};
 use super::ticket::{Applied, Ticket};
 use super::turn::Shared;
@@ -180,7 +181,8 @@ impl<M: StateMachine> Handle<M> {
     /// that, and at the very most twice that, beside the syncs and the state machine.
     ///
     /// Waits for all that, unless it is called by a thread of the node itself, out of the state
-    /// machine or a waker: then it goes on behind the caller's back. Calling it again does nothing.
+    /// machine, a waker or a transport: then it goes on behind the caller's back. Calling it again
+    /// does nothing.
     ///
     /// # Errors
     /// Why the node had failed before.
@@ -202,10 +204,10 @@ impl<M: StateMachine> Owner<M> {
             return;
         }
         let leaving = core::mem::take(&mut *threads);
-        if leaving.iter().any(|thread| thread.thread().id() == me) {
+        if leaving.iter().any(|thread| thread.thread().id() == me) || is_sending() {
             let shared = Arc::clone(&self.shared);
-            // A thread cannot wait for itself to end. If no thread can be had either, the node
-            // ends with the process.
+            // A thread cannot wait for itself to end, nor for the transport that it holds up. If no
+            // thread can be had either, the node ends with the process.
             let _ = thread::Builder::new().spawn(move || super::stop(&shared, leaving));
         } else {
             super::stop(&self.shared, leaving);

@@ -108,6 +108,8 @@ pub struct Counters {
     pub refused: BTreeMap<&'static str, u64>,
     /// Frames dropped because too many waited already.
     pub inbox_full: u64,
+    /// Frames dropped because too many waited already for the transport, which was in use.
+    pub outgoing_full: u64,
     /// Pages of entries that were not read for a peer because too many waited already.
     pub reader_full: u64,
     /// Entries that could not be read out of the log for a peer.
@@ -135,6 +137,7 @@ pub(super) struct Tallies {
     pub(super) sent: AtomicU64,
     pub(super) sent_bytes: AtomicU64,
     pub(super) inbox_full: AtomicU64,
+    pub(super) outgoing_full: AtomicU64,
     pub(super) reader_full: AtomicU64,
     pub(super) unreadable: AtomicU64,
     pub(super) applied: AtomicU64,
@@ -161,6 +164,7 @@ impl Tallies {
             sent_bytes: read(&self.sent_bytes),
             refused: self.refused.lock().clone(),
             inbox_full: read(&self.inbox_full),
+            outgoing_full: read(&self.outgoing_full),
             reader_full: read(&self.reader_full),
             unreadable: read(&self.unreadable),
             applied: read(&self.applied),

@@ -34,6 +34,7 @@ use crate::wal::{HeapMedium, Medium, Wal, WalOptions};
 use crate::wire;
 
 mod broken;
+mod outgoing;
 mod reads;
 
 const PLACE: Place = Place { slot: Slot(3), index: 1 };

@@ -421,9 +421,14 @@ impl<M: StateMachine> Shared<M> {
         }
         let sent =
             catch_unwind(AssertUnwindSafe(|| self.outgoing.send(effects.frames, &self.tallies)));
-        if let Err(panic) = sent {
-            let message = panic_message(panic.as_ref());
-            self.fail(StopReason::TransportPanicked { message });
+        match sent {
+            Ok(false) => {}
+            // The timer thread turns the core, and then sends what was left.
+            Ok(true) => self.alarm.kick(),
+            Err(panic) => {
+                let message = panic_message(panic.as_ref());
+                self.fail(StopReason::TransportPanicked { message });
+            }
         }
         if effects.work {
             self.work.wake();

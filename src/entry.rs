@@ -17,7 +17,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::hash::{Hash, Hasher};
+use core::hash::Hash;
 use core::ops::Range;
 
 use bytes::{BufMut, Bytes};
@@ -26,6 +26,10 @@ use thiserror::Error;
 
 use crate::membership::{Incarnation, ReplicaId};
 use crate::slot::Slot;
+
+use self::expected::Expected;
+
+mod expected;
 
 /// The most bytes that an entry may have, a constant of the cluster: an entry that one replica may
 /// propose and another refuses would stall its slot for ever.
@@ -102,6 +106,15 @@ pub struct Origin {
     pub first: CommandId,
     /// How many commands, at least 1.
     pub count: u32,
+}
+
+impl Origin {
+    /// Whether the command is the one after these.
+    #[inline]
+    fn is_followed_by(&self, id: CommandId) -> bool {
+        let sequence = self.first.sequence + u64::from(self.count);
+        id == CommandId { sequence, ..self.first }
+    }
 }
 
 /// The content of a slot.
@@ -246,8 +259,8 @@ impl Batch {
                 return Err(malformed("a run is empty or overflows"));
             }
         }
-        let lengths = batch.commands().lengths.chunks_exact(LENGTH_BYTES);
-        let lengths: u64 = lengths.map(|length| u64::from(read_u32(length, 0))).sum();
+        let lengths = batch.commands().lengths.iter();
+        let lengths: u64 = lengths.map(|length| u64::from(u32::from_le_bytes(*length))).sum();
         if named != count as u64 {
             return Err(malformed("runs name another number of commands"));
         }
@@ -308,7 +321,13 @@ impl Batch {
     pub fn commands(&self) -> Commands<'_> {
         let from = HEAD_BYTES + read_u32(&self.bytes, 0) as usize * RUN_BYTES;
         let to = self.bytes.len() - self.count() as usize * LENGTH_BYTES;
-        Commands { lengths: &self.bytes[to..], rest: &self.bytes[from..to] }
+        let (lengths, _) = self.bytes[to..].as_chunks();
+        Commands { lengths, rest: &self.bytes[from..to] }
+    }
+
+    /// How many bytes the commands have together.
+    pub(crate) fn commands_len(&self) -> usize {
+        self.commands().rest.len()
     }
 }
 
@@ -343,7 +362,7 @@ impl fmt::Debug for Batch {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Commands<'a> {
-    lengths: &'a [u8],
+    lengths: &'a [[u8; LENGTH_BYTES]],
     rest: &'a [u8],
 }
 
@@ -353,7 +372,7 @@ impl<'a> Iterator for Commands<'a> {
     // In the host's own loop over what is chosen, once for each command and replica.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (length, lengths) = self.lengths.split_first_chunk::<LENGTH_BYTES>()?;
+        let (length, lengths) = self.lengths.split_first()?;
         let (command, rest) = self.rest.split_at(u32::from_le_bytes(*length) as usize);
         (self.lengths, self.rest) = (lengths, rest);
         Some(command)
@@ -361,8 +380,7 @@ impl<'a> Iterator for Commands<'a> {
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.lengths.len() / LENGTH_BYTES;
-        (count, Some(count))
+        (self.lengths.len(), Some(self.lengths.len()))
     }
 }
 
@@ -398,33 +416,19 @@ pub(crate) struct Dropped {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BatchBuilder {
-    origins: Vec<Origin>,
-    lengths: Vec<u8>,
+    /// All runs but the last one: mostly none.
+    earlier: Vec<Origin>,
+    last: Option<Origin>,
+    lengths: Vec<[u8; LENGTH_BYTES]>,
     /// The commands' bytes, behind room for the head and one run.
     data: Vec<u8>,
-    /// The bytes of all three, as they will lie in the batch.
+    /// The bytes of all these, as they will lie in the batch.
     bytes: usize,
     expected: Expected,
 }
 
 /// The room for a head and one run.
 const FRONT_BYTES: usize = HEAD_BYTES + RUN_BYTES;
-
-/// How long the next batch may become. Says nothing of what a builder holds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Expected(usize);
-
-impl PartialEq for Expected {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Expected {}
-
-impl Hash for Expected {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
-}
 
 impl BatchBuilder {
     /// Adds a command.
@@ -434,24 +438,21 @@ impl BatchBuilder {
     #[inline]
     pub fn push(&mut self, id: CommandId, command: &[u8]) {
         assert!(self.len_with(command.len()) <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
-        match self.origins.last_mut() {
-            Some(last)
-                if last.first.replica == id.replica
-                    && last.first.incarnation == id.incarnation
-                    && last.first.sequence + u64::from(last.count) == id.sequence =>
-            {
-                last.count += 1;
-            }
-            _ => {
-                self.begin();
-                self.origins.push(Origin { first: id, count: 1 });
-                self.bytes += RUN_BYTES;
-            }
+        match &mut self.last {
+            Some(last) if last.is_followed_by(id) => last.count += 1,
+            _ => self.begin_run(id),
         }
         self.bytes += LENGTH_BYTES + command.len();
         // The assertion above bounds the length far below u32::MAX.
-        self.lengths.extend_from_slice(&(command.len() as u32).to_le_bytes());
+        self.lengths.push((command.len() as u32).to_le_bytes());
         self.data.extend_from_slice(command);
+    }
+
+    #[cold]
+    fn begin_run(&mut self, first: CommandId) {
+        self.begin();
+        self.earlier.extend(self.last.replace(Origin { first, count: 1 }));
+        self.bytes += RUN_BYTES;
     }
 
     /// Adds the commands of a whole batch.
@@ -462,7 +463,9 @@ impl BatchBuilder {
         let whole = self.len() + batch.bytes.len();
         assert!(whole <= ENTRY_BYTES_MAX, "a batch beyond the entry limit");
         self.begin();
-        self.origins.extend(batch.origins());
+        for origin in batch.origins() {
+            self.earlier.extend(self.last.replace(origin));
+        }
         let commands = batch.commands();
         self.lengths.extend_from_slice(commands.lengths);
         self.data.extend_from_slice(commands.rest);
@@ -472,7 +475,7 @@ impl BatchBuilder {
     /// Takes the first run of commands out, as far as their numbers are below `end`. `None` if the
     /// first number is not, or there is none.
     pub(crate) fn drop_first_below(&mut self, end: u64) -> Option<Dropped> {
-        let run = self.origins.first_mut()?;
+        let run = self.earlier.first_mut().or(self.last.as_mut())?;
         let first = run.first.sequence;
         let below = end.saturating_sub(first).min(run.count.into());
         if below == 0 {
@@ -480,16 +483,19 @@ impl BatchBuilder {
         }
         // At most the run's count, which has 32 bits.
         let count = below as usize;
-        let lengths = &self.lengths[..count * LENGTH_BYTES];
-        let bytes = (0..count).map(|i| read_u32(lengths, i * LENGTH_BYTES) as usize).sum();
+        let lengths = self.lengths.drain(..count);
+        let bytes = lengths.map(|length| u32::from_le_bytes(length) as usize).sum();
         run.first.sequence += below;
         run.count -= below as u32;
         self.bytes -= count * LENGTH_BYTES + bytes;
         if run.count == 0 {
-            self.origins.remove(0);
+            if self.earlier.is_empty() {
+                self.last = None;
+            } else {
+                self.earlier.remove(0);
+            }
             self.bytes -= RUN_BYTES;
         }
-        self.lengths.drain(..count * LENGTH_BYTES);
         self.data.drain(FRONT_BYTES..FRONT_BYTES + bytes);
         Some(Dropped { sequences: first..first + below, count, bytes })
     }
@@ -506,36 +512,25 @@ impl BatchBuilder {
         (self.bytes + COMMAND_OVERHEAD_BYTES).saturating_add(command_bytes)
     }
 
-    /// How many commands were added.
-    pub(crate) fn count(&self) -> usize {
-        self.lengths.len() / LENGTH_BYTES
-    }
-
-    /// How many bytes they have together.
-    pub(crate) fn data_len(&self) -> usize {
-        self.data.len().saturating_sub(FRONT_BYTES)
-    }
-
     /// Whether no command was added yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
+        self.last.is_none()
     }
 
     /// Makes room for the head, before the first command.
     fn begin(&mut self) {
         if self.data.is_empty() {
-            self.data.reserve(self.expected.0);
+            self.data.reserve(self.expected.bytes());
             self.data.resize(FRONT_BYTES, 0);
         }
     }
 
     /// The batch of what was added, leaving the builder empty; `None` if that is nothing.
     pub fn build(&mut self) -> Option<Batch> {
-        if self.is_empty() {
-            return None;
-        }
-        let front = HEAD_BYTES + self.origins.len() * RUN_BYTES;
+        let last = self.last.take()?;
+        let runs = self.earlier.len() + 1;
+        let front = HEAD_BYTES + runs * RUN_BYTES;
         let mut bytes = if front == FRONT_BYTES {
             core::mem::take(&mut self.data)
         } else {
@@ -545,21 +540,20 @@ impl BatchBuilder {
             self.data.clear();
             bytes
         };
-        let count = (self.lengths.len() / LENGTH_BYTES) as u32;
         let mut head = &mut bytes[..front];
-        head.put_u32_le(self.origins.len() as u32);
-        head.put_u32_le(count);
-        for origin in self.origins.drain(..) {
+        head.put_u32_le(runs as u32);
+        head.put_u32_le(self.lengths.len() as u32);
+        for origin in self.earlier.drain(..).chain([last]) {
             head.put_u32_le(origin.first.replica.0);
             head.put_u64_le(origin.first.incarnation.0);
             head.put_u64_le(origin.first.sequence);
             head.put_u32_le(origin.count);
         }
-        bytes.append(&mut self.lengths);
+        bytes.extend_from_slice(self.lengths.as_flattened());
+        self.lengths.clear();
         assert!(bytes.len() == self.len(), "a batch of {} bytes, not {}", bytes.len(), self.len());
-        // A short one now and then makes the long ones no dearer.
-        let faded = self.expected.0 - self.expected.0 / 8;
-        (self.bytes, self.expected) = (0, Expected(bytes.len().max(faded)));
+        self.bytes = 0;
+        self.expected.note(bytes.len());
         // What is kept for long has no more room than it needs.
         if bytes.capacity() / 4 > bytes.len() / 3 {
             bytes.shrink_to_fit();

@@ -17,7 +17,7 @@ pub(crate) struct Patience {
     part: Duration,
     /// From each of these points on, the numbers from there on.
     since: VecDeque<(Instant, u64)>,
-    /// When the next point may follow.
+    /// When the next point may follow; at once if there is none.
     next_at: Instant,
     /// Numbers below this one have waited for too long.
     old: u64,
@@ -33,10 +33,15 @@ impl Patience {
     /// Hears that the number is given out now. Numbers rise.
     pub(crate) fn start(&mut self, now: Instant, number: u64) {
         // Asked with every command.
-        if now >= self.next_at || self.since.is_empty() {
-            self.since.push_back((now, number));
-            self.next_at = now.after(self.part.max(Duration::from_micros(1)));
+        if now >= self.next_at {
+            self.begin_part(now, number);
         }
+    }
+
+    #[inline(never)]
+    fn begin_part(&mut self, now: Instant, number: u64) {
+        self.since.push_back((now, number));
+        self.next_at = now.after(self.part.max(Duration::from_micros(1)));
     }
 
     /// Looks at the time, if `next` is the next number. Returns [`Patience::old`].
@@ -47,6 +52,9 @@ impl Patience {
             self.since.pop_front();
             // What was given out up to the next point is at most one part younger.
             self.old = self.since.front().map_or(next, |(_, number)| *number);
+        }
+        if self.since.is_empty() {
+            self.next_at = Instant::ZERO;
         }
         self.old
     }

@@ -5,16 +5,17 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::entry::{Batch, BatchBuilder, COMMAND_OVERHEAD_BYTES, CommandId};
+use crate::entry::{Batch, BatchBuilder, COMMAND_OVERHEAD_BYTES, CommandId, Dropped};
 use crate::slot::Slot;
 
 /// Batches that wait to be proposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Queue {
-    /// Commands that this replica took in, and was never offered to anybody.
-    own: VecDeque<BatchBuilder>,
-    /// An empty one, for the memory that it has.
-    spare: BatchBuilder,
+    /// Full batches of commands that this replica took in, and was never offered to anybody.
+    full: VecDeque<Batch>,
+    /// The commands after them. Not empty while there are full batches.
+    open: BatchBuilder,
+    /// What the commands of both need in memory.
     own_bytes: usize,
     /// Batches of other replicas, each with the first slot in which it may not be proposed.
     forwarded: VecDeque<(Batch, Slot)>,
@@ -32,15 +33,10 @@ impl Queue {
     /// Takes a command of this replica in, into the last batch if it fits there.
     #[inline]
     pub(super) fn push(&mut self, id: CommandId, command: &[u8], batch_bytes: usize) {
-        let fits = |batch: &&mut BatchBuilder| batch.len_with(command.len()) <= batch_bytes;
-        match self.own.back_mut().filter(fits) {
-            Some(batch) => batch.push(id, command),
-            None => {
-                let mut batch = core::mem::take(&mut self.spare);
-                batch.push(id, command);
-                self.own.push_back(batch);
-            }
+        if self.open.len_with(command.len()) > batch_bytes {
+            self.full.extend(self.open.build());
         }
+        self.open.push(id, command);
         self.own_bytes += cost(command.len());
     }
 
@@ -52,13 +48,13 @@ impl Queue {
 
     /// Whether something may be proposed. With `hold` this replica's own commands may not.
     pub(super) fn has_work(&self, hold: bool) -> bool {
-        (!hold && !self.own.is_empty()) || !self.forwarded.is_empty()
+        (!hold && !self.open.is_empty()) || !self.forwarded.is_empty()
     }
 
     /// Whether the next batch has room for more commands than wait.
     pub(super) fn may_grow(&self, batch_bytes: usize) -> bool {
-        let own = self.own.front().map_or(0, BatchBuilder::len);
-        self.own.len() <= 1 && own + self.forwarded_bytes < batch_bytes
+        let own = if self.open.is_empty() { 0 } else { self.open.len() };
+        self.full.is_empty() && own + self.forwarded_bytes < batch_bytes
     }
 
     /// How many bytes wait, with what each command needs beside its own.
@@ -75,16 +71,21 @@ impl Queue {
     /// turns.
     pub(super) fn slots_before_forwarded(&self) -> u64 {
         let forwarded = self.forwarded.len();
-        (forwarded + self.own.len().min(forwarded + 1)) as u64
+        let own = self.full.len() + usize::from(!self.open.is_empty());
+        (forwarded + own.min(forwarded + 1)) as u64
     }
 
     /// The next batch of this replica's commands.
     pub(super) fn pop_own(&mut self) -> Option<Batch> {
-        let mut builder = self.own.pop_front()?;
-        self.own_bytes -= builder.data_len() + builder.count() * COMMAND_OVERHEAD_BYTES;
-        let batch = builder.build();
-        self.spare = builder;
-        batch
+        let batch = self.full.pop_front().or_else(|| self.open.build())?;
+        self.own_bytes -= batch.commands_len() + batch.count() as usize * COMMAND_OVERHEAD_BYTES;
+        Some(batch)
+    }
+
+    /// How long the next batch of this replica's commands is.
+    fn own_len(&self) -> Option<usize> {
+        let open = (!self.open.is_empty()).then(|| self.open.len());
+        self.full.front().map(|batch| batch.bytes().len()).or(open)
     }
 
     /// What is proposed in this slot: as many waiting batches as fit one. Forwarded ones that came
@@ -114,10 +115,10 @@ impl Queue {
                 parts.push(batch);
             }
         }
-        let fits = |own: &BatchBuilder| parts.is_empty() || bytes + own.len() <= batch_bytes;
+        let fits = |own: usize| parts.is_empty() || bytes + own <= batch_bytes;
         if !hold
             && !own_first
-            && self.own.front().is_some_and(fits)
+            && self.own_len().is_some_and(fits)
             && let Some(own) = self.pop_own()
         {
             parts.push(own);
@@ -143,13 +144,8 @@ impl Queue {
     /// anybody.
     pub(super) fn drop_own_below(&mut self, end: u64) -> Vec<Range<u64>> {
         let mut dropped: Vec<Range<u64>> = Vec::new();
-        while let Some(batch) = self.own.front_mut()
-            && let Some(commands) = batch.drop_first_below(end)
-        {
+        while let Some(commands) = self.drop_first_below(end) {
             self.own_bytes -= commands.bytes + commands.count * COMMAND_OVERHEAD_BYTES;
-            if batch.is_empty() {
-                self.own.pop_front();
-            }
             match dropped.last_mut() {
                 Some(last) if last.end == commands.sequences.start => {
                     last.end = commands.sequences.end;
@@ -158,5 +154,18 @@ impl Queue {
             }
         }
         dropped
+    }
+
+    /// Takes the first run of commands out, as far as their numbers are below `end`.
+    fn drop_first_below(&mut self, end: u64) -> Option<Dropped> {
+        let Some(batch) = self.full.front_mut() else { return self.open.drop_first_below(end) };
+        let mut rest = BatchBuilder::default();
+        rest.append(batch);
+        let dropped = rest.drop_first_below(end)?;
+        match rest.build() {
+            Some(rest) => *batch = rest,
+            None => drop(self.full.pop_front()),
+        }
+        Some(dropped)
     }
 }

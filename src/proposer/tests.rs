@@ -485,6 +485,21 @@ fn commands_gather_to_batches_and_a_long_one_has_its_own() {
 }
 
 #[test]
+fn commands_of_full_batches_are_given_up_one_by_one() {
+    // Two of them fit a batch.
+    let mut bench = Bench::preparing(LIMITS);
+    for _ in 0..5 {
+        bench.proposer.enqueue(&[7; 20]);
+    }
+    let each = bench.proposer.queued_bytes() / 5;
+    assert_eq!(bench.proposer.drop_below(3), core::slice::from_ref(&(0..3)));
+    assert_eq!(bench.proposer.queued_bytes(), 2 * each);
+    let numbers = |batch: Batch| batch.taken_in_by(id(1), Incarnation(1)).unwrap();
+    let rest: Vec<_> = core::iter::from_fn(|| bench.proposer.take_batch()).map(numbers).collect();
+    assert_eq!((rest, bench.proposer.queued_bytes()), (vec![3..4, 4..5], 0));
+}
+
+#[test]
 fn what_a_deposed_leader_never_proposed_waits_on_or_is_given_up() {
     // Command 0 is proposed: its fate is open. 1 and 2 never were: they wait for the next leader,
     // or are given up, and are certain then not to be applied.

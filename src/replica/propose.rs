@@ -80,7 +80,7 @@ impl Replica {
     /// Whether `bytes` more find no room beside what waits.
     fn is_full(&self, waiting: usize, bytes: usize) -> bool {
         let lag = self.learner.chosen().since(self.learner.applied());
-        (waiting > 0 && waiting.saturating_add(bytes) > self.config.queue_bytes)
+        (waiting.saturating_add(bytes) > self.config.queue_bytes && waiting > 0)
             || lag > self.config.apply_slots.saturating_mul(APPLY_LAG_FACTOR)
     }
 

@@ -521,7 +521,9 @@ impl BatchBuilder {
     /// Makes room for the head, before the first command.
     fn begin(&mut self) {
         if self.data.is_empty() {
-            self.data.reserve(self.expected.bytes());
+            if self.data.capacity() < self.expected.bytes() {
+                self.data = Vec::with_capacity(self.expected.bytes());
+            }
             self.data.resize(FRONT_BYTES, 0);
         }
     }

@@ -132,10 +132,13 @@ impl Fates {
                 continue;
             }
             self.awaited.remove(at);
-            for rest in [held.start..both.start, both.end..held.end] {
-                if !rest.is_empty() {
-                    self.awaited.insert(at, Awaited { commands: rest, limit });
-                    at += 1;
+            // Mostly the whole run is chosen, and nothing of it is left.
+            if both != held {
+                for rest in [held.start..both.start, both.end..held.end] {
+                    if !rest.is_empty() {
+                        self.awaited.insert(at, Awaited { commands: rest, limit });
+                        at += 1;
+                    }
                 }
             }
             // Within the run, whose count has 32 bits.

@@ -275,10 +275,9 @@ impl Learner {
         out: &mut Outbox,
     ) -> Option<(Slot, Option<Entry>)> {
         let slot = self.chosen;
-        let (ballot, entry) = self.learned.remove(slot)?;
+        let (ballot, entry) = self.learned.pop_first()?;
         Run::push(&mut self.runs, slot, ballot);
         self.chosen = slot.next();
-        self.learned.advance(self.chosen);
         self.votes.advance(self.chosen);
         self.forget_runs();
         out.note_chosen(self.chosen);

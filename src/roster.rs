@@ -36,7 +36,9 @@ impl<T> Roster<T> {
     pub(crate) fn set(&mut self, replica: ReplicaId, value: T) {
         match self.of_mut(replica) {
             Some(place) => *place = value,
-            None => self.add(replica, value),
+            None => {
+                self.add(replica, value);
+            }
         }
     }
 
@@ -51,22 +53,21 @@ impl<T> Roster<T> {
         self.list.iter().map(|(id, value)| (*id, value))
     }
 
-    fn add(&mut self, replica: ReplicaId, value: T) {
+    /// Keeps a value for one more replica, and says where.
+    #[inline(never)]
+    fn add(&mut self, replica: ReplicaId, value: T) -> usize {
         let at = self.list.partition_point(|(id, _)| *id < replica);
         self.list.insert(at, (replica, value));
+        at
     }
 }
 
 impl<T: Default> Roster<T> {
     /// What is kept for the replica; if there is nothing, what is there by default.
+    #[inline]
     pub(crate) fn of_or_default(&mut self, replica: ReplicaId) -> &mut T {
-        let at = match self.list.iter().position(|(id, _)| *id == replica) {
-            Some(at) => at,
-            None => {
-                self.add(replica, T::default());
-                self.list.partition_point(|(id, _)| *id < replica)
-            }
-        };
+        let known = self.list.iter().position(|(id, _)| *id == replica);
+        let at = known.unwrap_or_else(|| self.add(replica, T::default()));
         &mut self.list[at].1
     }
 }

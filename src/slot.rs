@@ -310,6 +310,7 @@ impl<T> Ring<T> {
     ///
     /// # Panics
     /// If the slot has no place: the caller asks [`Ring::has_place`] before it takes a peer's word.
+    #[inline]
     pub fn insert(&mut self, slot: Slot, value: T) -> Option<T> {
         assert!(
             self.has_place(slot),
@@ -326,6 +327,7 @@ impl<T> Ring<T> {
         self.places[index].replace(value)
     }
 
+    #[inline(never)]
     fn grow(&mut self, places: usize) {
         let mut wider = Vec::new();
         wider.resize_with(places, || None);
@@ -350,17 +352,34 @@ impl<T> Ring<T> {
         place(Slot(self.end.0 - 1), self.places.len())
     }
 
+    /// Takes out what is held for the first slot, and drops its place. Does nothing if that is
+    /// nothing.
+    #[inline]
+    pub(crate) fn pop_first(&mut self) -> Option<T> {
+        let index = self.index(self.first)?;
+        let taken = self.places[index].take()?;
+        self.first = self.first.next();
+        Some(taken)
+    }
+
     /// Drops every place below `first`. A lower `first` does nothing.
+    #[inline]
     pub fn advance(&mut self, first: Slot) {
         if first <= self.first {
             return;
         }
-        for slot in Slots::new(self.first, first.min(self.end)).iter() {
-            let index = place(slot, self.places.len());
-            self.places[index] = None;
+        if !self.is_empty() {
+            self.clear(Slots::new(self.first, first.min(self.end)));
         }
         self.first = first;
         self.end = self.end.max(first);
+    }
+
+    fn clear(&mut self, slots: Slots) {
+        for slot in slots.iter() {
+            let index = place(slot, self.places.len());
+            self.places[index] = None;
+        }
     }
 
     /// What is held, in slot order.

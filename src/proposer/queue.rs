@@ -34,10 +34,16 @@ impl Queue {
     #[inline]
     pub(super) fn push(&mut self, id: CommandId, command: &[u8], batch_bytes: usize) {
         if self.open.len_with(command.len()) > batch_bytes {
-            self.full.extend(self.open.build());
+            self.close();
         }
         self.open.push(id, command);
         self.own_bytes += cost(command.len());
+    }
+
+    /// Nothing more is added to the last batch.
+    #[cold]
+    fn close(&mut self) {
+        self.full.extend(self.open.build());
     }
 
     /// Takes a batch of another replica in, to be proposed below `limit`.

@@ -276,6 +276,7 @@ impl Learner {
     ) -> Option<(Slot, Option<Entry>)> {
         let slot = self.chosen;
         let (ballot, entry) = self.learned.pop_first()?;
+        assert!(self.learned.first() == slot.next(), "{slot} is not the first that is open");
         Run::push(&mut self.runs, slot, ballot);
         self.chosen = slot.next();
         self.votes.advance(self.chosen);

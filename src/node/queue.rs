@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -54,6 +55,15 @@ impl<T> Queue<T> {
             }
             self.ready.wait(&mut state);
         }
+    }
+
+    /// The next job, if one comes within this time.
+    pub(crate) fn pop_within(&self, time: Duration) -> Option<T> {
+        let mut state = self.state.lock();
+        if state.jobs.is_empty() && !state.closed {
+            let _ = self.ready.wait_for(&mut state, time);
+        }
+        if state.closed { None } else { state.jobs.pop_front() }
     }
 
     /// Whether a job waits.

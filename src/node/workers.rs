@@ -3,6 +3,7 @@
 //! `apply`.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::status::Tallies;
@@ -15,6 +16,8 @@ use crate::wal::Located;
 
 /// How many bytes of entries are read for a peer's question; it asks again for the rest.
 const PAGE_BYTES: usize = 4 << 20;
+/// How long the disk is left to the syncs between two pieces of a segment.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs syncs, one after the other.
 pub(super) fn run_disk<M: StateMachine>(shared: &Arc<Shared<M>>) {
@@ -33,10 +36,19 @@ pub(super) fn run_timer<M: StateMachine>(shared: &Arc<Shared<M>>) {
 /// Reads chosen entries out of the log for peers that lack them, and makes the log's segments.
 pub(super) fn run_errands<M: StateMachine>(shared: &Arc<Shared<M>>) {
     while let Some(errand) = shared.errands.pop() {
-        match errand {
-            Errand::Page { to, entries } => send_page(shared, to, entries),
-            Errand::Prepare(preparation) => preparation.run(),
-        }
+        run_errand(shared, errand);
+    }
+}
+
+fn run_errand<M: StateMachine>(shared: &Shared<M>, errand: Errand) {
+    match errand {
+        Errand::Page { to, entries } => send_page(shared, to, entries),
+        // A peer's page need not wait for a whole segment.
+        Errand::Prepare(preparation) => preparation.run_with_pauses(|| {
+            if let Some(errand) = shared.errands.pop_within(PAUSE) {
+                run_errand(shared, errand);
+            }
+        }),
     }
 }
 

@@ -22,6 +22,12 @@ const LOCK: &str = "LOCK";
 /// A new file is filled with zeros in writes of this size. Larger ones leave large folios in the
 /// page cache, and then each small sync writes a whole folio to the device.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// After how many bytes a file that is made with rests is synced. A sync of the log that comes in
+/// between waits for that much at the most: a device takes what it was given in its own order.
+const PIECE_BYTES: u64 = 512 << 10;
+
+/// Called between the pieces of a file, with the number of bytes made; says whether to sync them.
+type Rest<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 /// The directories that this process has open.
 static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -147,7 +153,8 @@ impl Directory {
         self.access
     }
 
-    fn fill(&self, file: &File, bytes: u64) -> io::Result<()> {
+    /// Fills the file with zeros; with `rest`, a piece at a time.
+    fn fill(&self, file: &File, bytes: u64, mut rest: Option<Rest<'_>>) -> io::Result<()> {
         // Blocks first, in one piece where the file system can; then zeros, so that no block is
         // left unwritten: converting those would cost every sync.
         match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
@@ -159,18 +166,47 @@ impl Directory {
             let length = ZEROS.len().min((bytes - at) as usize);
             file.write_all_at(&ZEROS[..length], at)?;
             at += length as u64;
+            if let Some(rest) = &mut rest
+                && at.is_multiple_of(PIECE_BYTES)
+                && at < bytes
+                && rest(at)
+            {
+                file.sync_data()?;
+            }
         }
         Ok(())
     }
 
-    fn try_create(&self, path: &Path, bytes: u64) -> io::Result<DirectoryFile> {
+    fn try_create(
+        &self,
+        path: &Path,
+        bytes: u64,
+        rest: Option<Rest<'_>>,
+    ) -> io::Result<DirectoryFile> {
         let file = options().create(true).truncate(true).open(path)?;
-        self.fill(&file, bytes)?;
+        self.fill(&file, bytes, rest)?;
         let map = match self.access {
             FileAccess::Mapped => Some(Map::new(&file, bytes as usize)?),
             FileAccess::Pwrite => None,
         };
         Ok(DirectoryFile { map, file })
+    }
+
+    fn create_file(
+        &self,
+        name: &str,
+        bytes: u64,
+        rest: Option<Rest<'_>>,
+    ) -> io::Result<Box<dyn MediumFile>> {
+        let path = self.path.join(name);
+        match self.try_create(&path, bytes, rest) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => {
+                // What is left of it would only take space; the first error is the one to tell.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -280,15 +316,16 @@ impl Medium for Directory {
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn MediumFile>> {
-        let path = self.path.join(name);
-        match self.try_create(&path, bytes) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) => {
-                // What is left of it would only take space; the first error is the one to tell.
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
-        }
+        self.create_file(name, bytes, None)
+    }
+
+    fn create_with_rests(
+        &self,
+        name: &str,
+        bytes: u64,
+        rest: Rest<'_>,
+    ) -> io::Result<Box<dyn MediumFile>> {
+        self.create_file(name, bytes, Some(rest))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn MediumFile>> {

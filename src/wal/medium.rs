@@ -47,6 +47,23 @@ pub trait Medium: Send + Sync {
     /// it is removed then.
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn MediumFile>>;
 
+    /// Makes a file as [`Medium::create`] does, but piece by piece: calls `rest` after each with
+    /// the number of bytes made so far, and takes the piece to the disk if that says so. Then
+    /// whoever syncs something else meanwhile does not wait for all of the file. The default makes
+    /// it at once, and does not rest.
+    ///
+    /// # Errors
+    /// As [`Medium::create`].
+    fn create_with_rests(
+        &self,
+        name: &str,
+        bytes: u64,
+        rest: &mut dyn FnMut(u64) -> bool,
+    ) -> io::Result<Box<dyn MediumFile>> {
+        let _ = rest;
+        self.create(name, bytes)
+    }
+
     /// Opens a file for reading.
     ///
     /// # Errors

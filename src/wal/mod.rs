@@ -170,7 +170,12 @@ impl Tail {
                 group + index_bytes(1, group)
             }
         };
-        bytes + left as usize <= (self.index_at - self.data_at) as usize
+        bytes + left as usize <= self.room() as usize
+    }
+
+    /// How many bytes are left between groups and second copies.
+    fn room(&self) -> u32 {
+        self.index_at - self.data_at
     }
 
     /// Closes the group; also says where its second copy lies.
@@ -390,6 +395,7 @@ impl Wal {
     fn close_group(&mut self) {
         if let Some((group, index)) = self.tail.seal(self.durable, self.facts.promised) {
             self.closed.push(Piece { segment: self.tail.segment.clone(), group, index });
+            self.shared.room.store(self.tail.room(), Ordering::Relaxed);
         }
     }
 
@@ -457,7 +463,7 @@ impl Wal {
     /// record: [`Wal::append`] makes the segment itself when it needs one, and blocks for it.
     pub fn prepare(&mut self) -> Option<Preparation> {
         let bytes = self.tail.segment.header.bytes;
-        let used = bytes - (self.tail.index_at - self.tail.data_at);
+        let used = bytes - self.tail.room();
         if used < bytes / 2
             || self.shared.next().is_some()
             || self.shared.poisoned().is_some()
@@ -465,6 +471,7 @@ impl Wal {
         {
             return None;
         }
+        self.shared.room.store(self.tail.room(), Ordering::Relaxed);
         Some(self.preparation())
     }
 
@@ -478,7 +485,7 @@ impl Wal {
             durable: Lsn::ZERO,
             ..now.clone()
         };
-        Preparation { shared: self.shared.clone(), header }
+        Preparation { shared: self.shared.clone(), header, room: self.tail.room() }
     }
 
     /// Where the entry stored for the slot lies: its Chosen record, else its last Accepted record.
@@ -506,7 +513,7 @@ impl Wal {
     #[must_use]
     pub fn status(&self) -> WalStatus {
         let group = self.tail.group.as_ref().map_or(0, |group| group.bytes_with(0));
-        let tail = (self.tail.index_at - self.tail.data_at) as usize;
+        let tail = self.tail.room() as usize;
         let next = self.shared.next().as_ref().map_or(0, |next| next.header.bytes - DATA);
         WalStatus {
             bytes: self.bytes,

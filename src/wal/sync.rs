@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +22,9 @@ use crate::wal::superblock::Keeper;
 /// How many segments' files are kept open for reading.
 const READERS_MAX: usize = 16;
 
+/// A file that was made.
+type Created = io::Result<Box<dyn MediumFile>>;
+
 /// What the log shares with its syncs and with what was located in it.
 pub(super) struct Shared {
     pub(super) place: String,
@@ -31,6 +34,8 @@ pub(super) struct Shared {
     keeper: Mutex<Keeper>,
     next: Mutex<Option<Arc<Segment>>>,
     pub(super) preparing: AtomicBool,
+    /// How many bytes the segment that takes the next records has left.
+    pub(super) room: AtomicU32,
     attempts: AtomicU64,
     readers: Mutex<Vec<(u64, Arc<dyn MediumFile>)>>,
     // Last: the lock on a directory goes only after every file of it is closed.
@@ -51,6 +56,7 @@ impl Shared {
             keeper: Mutex::new(keeper),
             next: Mutex::new(None),
             preparing: AtomicBool::new(false),
+            room: AtomicU32::new(0),
             attempts: AtomicU64::new(0),
             readers: Mutex::new(Vec::new()),
         }
@@ -259,6 +265,8 @@ impl Sync {
 pub struct Preparation {
     pub(super) shared: Arc<Shared>,
     pub(super) header: Header,
+    /// How many bytes the current segment had left when this was given out.
+    pub(super) room: u32,
 }
 
 impl Preparation {
@@ -270,16 +278,40 @@ impl Preparation {
         let _ = self.make();
     }
 
+    /// The same, for a thread that has time: syncs that run meanwhile wait less for it. A
+    /// directory makes the segment in pieces of half a MiB, calls `pause` after each, to wait for a
+    /// millisecond or do something else, and syncs it; but it hurries on while the log fills the
+    /// current segment so fast that the next one would hardly be ready in time.
+    pub fn run_with_pauses(self, mut pause: impl FnMut()) {
+        let (room, bytes) = (u128::from(self.room), u128::from(self.header.bytes));
+        let shared = Arc::clone(&self.shared);
+        let mut rest = |made: u64| {
+            let used = room.saturating_sub(shared.room.load(Ordering::Relaxed).into());
+            // Ready when half of the room that there was is left.
+            let early = u128::from(made) * room >= 2 * used * bytes;
+            if early {
+                pause();
+            }
+            early
+        };
+        let _ =
+            self.make_by(|medium, name, bytes| medium.create_with_rests(name, bytes, &mut rest));
+    }
+
     pub(super) fn make(&self) -> Result<(), io::Error> {
-        let made = self.try_make();
+        self.make_by(|medium, name, bytes| medium.create(name, bytes))
+    }
+
+    fn make_by(&self, create: impl FnOnce(&dyn Medium, &str, u64) -> Created) -> io::Result<()> {
+        let made = self.try_make(create);
         self.shared.preparing.store(false, Ordering::Release);
         made
     }
 
-    fn try_make(&self) -> Result<(), io::Error> {
+    fn try_make(&self, create: impl FnOnce(&dyn Medium, &str, u64) -> Created) -> io::Result<()> {
         let (medium, number) = (&*self.shared.medium, self.header.number);
         let temporary = self.shared.temporary_name(number);
-        let file = medium.create(&temporary, self.header.bytes.into())?;
+        let file = create(medium, &temporary, self.header.bytes.into())?;
         let mut segment = Segment { header: self.header.clone(), file };
         let written = segment::random_salt(medium).and_then(|salt| {
             segment.header.salt = salt;

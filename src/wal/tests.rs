@@ -275,6 +275,46 @@ fn a_prepared_segment_is_room_and_no_part_of_the_log_yet() {
 }
 
 #[test]
+fn a_segment_is_made_with_pauses_unless_the_log_soon_needs_it() {
+    const BYTES: u32 = 4 << 20;
+    let place = tempfile::tempdir().unwrap();
+    let small = WalOptions { segment_bytes: BYTES, entry_bytes_max: 64 << 10 };
+    let options = DirectoryOptions { access: None, wal: small };
+    let (mut wal, _) =
+        Wal::open_directory_with(place.path(), CLUSTER, ReplicaId(1), options).unwrap();
+    let mut lsn = 0;
+    let mut append = |wal: &mut Wal| {
+        lsn += 1;
+        wal.append(Lsn(lsn), &accepted(lsn, 1, 60_000), Slot(0)).unwrap();
+        sync(wal);
+    };
+    // Whether the log fills half of the room that is left while the first piece is made.
+    for busy in [false, true] {
+        let preparation = loop {
+            append(&mut wal);
+            if let Some(preparation) = wal.prepare() {
+                break preparation;
+            }
+        };
+        let room = wal.status().room_bytes;
+        let mut pauses = 0;
+        preparation.run_with_pauses(|| {
+            pauses += 1;
+            while busy && wal.status().room_bytes > room / 2 {
+                append(&mut wal);
+            }
+        });
+        assert_eq!(pauses, if busy { 1 } else { 7 });
+        assert_eq!(wal.status().segments, 1 + u64::from(busy));
+        // On to that segment, with nothing to be made in between.
+        while wal.status().segments == 1 + u64::from(busy) {
+            append(&mut wal);
+        }
+    }
+    wal.close().unwrap();
+}
+
+#[test]
 fn the_status_counts_the_bytes_of_all_segments() {
     let disk = HeapMedium::new(1);
     let bytes = |segments: u64| segments * u64::from(OPTIONS.segment_bytes);

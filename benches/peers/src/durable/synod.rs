@@ -1,5 +1,5 @@
-//! synod: a `Node` for each replica, over the channels of the crate, each with a log in its
-//! directory.
+//! synod: a `Node` for each replica, each with a log in its directory, over the network within a
+//! process that the crate has. It hands a frame in on the thread that sends it.
 //!
 //! Settings: all defaults (heartbeat 20 ms, election timeout 120 ms, 16 slots and 8 MiB in flight,
 //! batches of 64 KiB, segments of 16 MiB), but for commands that would not fit the queue of 8 MiB:

@@ -67,14 +67,17 @@ fn what_finds_the_transport_in_use_is_sent_by_its_holder_in_order() {
 
 #[test]
 fn a_thread_that_sends_for_others_without_end_is_let_go() {
-    let (scene, outgoing) = scene(vec![b"more".to_vec(); 20]);
+    let (scene, outgoing) = scene(vec![b"more".to_vec(); 60]);
     let tallies = &scene.tallies;
     assert!(outgoing.send(frames(b"first"), tallies), "something is left");
     let sent = scene.sent.lock().len();
-    assert!((2..21).contains(&sent), "{sent} frames");
+    assert!((2..61).contains(&sent), "{sent} frames");
+    // What is left comes before what is new.
+    assert!(outgoing.send(frames(b"own"), tallies), "something is left");
+    assert_eq!(scene.sent.lock()[sent..sent + 2], [&b"more"[..], b"own"]);
     // The timer thread goes on, with nothing of its own.
     while outgoing.send(Frames::default(), tallies) {}
-    assert_eq!(scene.sent.lock().len(), 21);
+    assert_eq!(scene.sent.lock().len(), 62);
 }
 
 /// Tells that it sends, and sends until it is told to end.

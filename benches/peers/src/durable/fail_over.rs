@@ -90,7 +90,9 @@ fn gap(
     let applied = survivor.read(synod::Consistency::Local, |seen| seen.0.count).wait()?;
     let suffix = (megabytes * 1_000_000 / SUFFIX_COMMAND_BYTES) as u64;
     ensure!(applied == suffix + 2, "{applied} commands were applied, not {}", suffix + 2);
-    // All that are left end in some order; none of them is asked for anything any more.
+    // All end in some order. The old leader would wait for the others, as long as it believes that
+    // it leads: it is told that it does not.
+    nodes.network.heal();
     drop(nodes);
     Ok(gap)
 }

@@ -7,11 +7,11 @@ use crate::summary::{OURS, Summary, cell};
 /// What each stage is, in order.
 const TEXTS: [&str; STAGES.len()] = [
     "leader: proposal until Accept is sent",
-    "on the way to a follower's thread",
+    "on the way to a follower",
     "follower: appended, until its sync begins",
     "follower: its sync",
     "follower: until Accepted is sent",
-    "on the way to the leader's thread",
+    "on the way to the leader",
     "leader: until a second replica has synced",
     "leader: chosen and applied",
     "until the proposing thread is awake",

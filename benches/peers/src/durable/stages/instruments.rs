@@ -3,11 +3,9 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use synod::entry::Place;
 use synod::membership::{ClusterId, ReplicaId};
 use synod::message::Message;
@@ -24,13 +22,13 @@ pub(super) enum Mark {
     Proposed,
     /// The leader hands the transport an Accept for this replica.
     AcceptSent(ReplicaId),
-    /// A follower's receiving thread has an Accept.
+    /// A follower is handed an Accept.
     AcceptReceived,
     SyncBegun,
     SyncEnded,
     /// A follower hands the transport an Accepted.
     AcceptedSent,
-    /// The leader's receiving thread has an Accepted of this replica.
+    /// The leader is handed an Accepted of this replica.
     AcceptedReceived(ReplicaId),
     /// The state machine has applied the command.
     Applied,
@@ -149,28 +147,35 @@ impl MediumFile for NotedFile {
     }
 }
 
-/// A channel to each replica, and a thread at each that hands in what comes: what the crate's own
-/// network in a process does, with marks.
+/// Where the frames for each replica go, once it has started.
+type Inboxes = Arc<Mutex<Vec<Option<Inbox>>>>;
+
+/// Hands a frame in on the thread that sends it, as the crate's own network in a process does, with
+/// marks.
 pub(super) struct NotedTransport {
     me: ReplicaId,
     cluster: ClusterId,
-    ports: Vec<Sender<Bytes>>,
-    port: Receiver<Bytes>,
+    inboxes: Inboxes,
     recorder: Recorder,
 }
 
 impl NotedTransport {
     /// One for each of the replicas 1 to `replicas`.
     pub(super) fn all(replicas: u32, cluster: ClusterId, recorder: &Recorder) -> Vec<Self> {
-        let (ports, ends): (Vec<_>, Vec<_>) = (0..replicas).map(|_| unbounded()).unzip();
-        let of = |(me, port)| Self {
+        let inboxes = Arc::new(Mutex::new(vec![None; replicas as usize]));
+        let of = |me| Self {
             me: ReplicaId(me),
             cluster,
-            ports: ports.clone(),
-            port,
+            inboxes: Arc::clone(&inboxes),
             recorder: recorder.clone(),
         };
-        (1..).zip(ends).map(of).collect()
+        (1..=replicas).map(of).collect()
+    }
+
+    /// Where frames for a replica go.
+    fn inbox(&self, of: ReplicaId) -> Option<Inbox> {
+        let place = (of.0 as usize).checked_sub(1)?;
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner).get(place)?.clone()
     }
 }
 
@@ -184,17 +189,20 @@ fn look(cluster: ClusterId, frame: &Bytes) -> Option<(ReplicaId, Message)> {
 
 impl Transport for NotedTransport {
     fn send(&mut self, to: ReplicaId, frame: &[u8]) {
-        let Some(port) = (to.0 as usize).checked_sub(1).and_then(|at| self.ports.get(at)) else {
-            return;
-        };
+        let Some(inbox) = self.inbox(to) else { return };
         let frame = Bytes::copy_from_slice(frame);
         match look(self.cluster, &frame) {
-            Some((_, Message::Accept(_))) => self.recorder.note(self.me, Mark::AcceptSent(to)),
-            Some((_, Message::Accepted(_))) => self.recorder.note(self.me, Mark::AcceptedSent),
+            Some((_, Message::Accept(_))) => {
+                self.recorder.note(self.me, Mark::AcceptSent(to));
+                self.recorder.note(to, Mark::AcceptReceived);
+            }
+            Some((from, Message::Accepted(_))) => {
+                self.recorder.note(self.me, Mark::AcceptedSent);
+                self.recorder.note(to, Mark::AcceptedReceived(from));
+            }
             _ => {}
         }
-        // Whoever has stopped needs nothing.
-        let _ = port.send(frame);
+        inbox.deliver(frame);
     }
 
     fn max_frame(&self) -> usize {
@@ -202,21 +210,8 @@ impl Transport for NotedTransport {
     }
 
     fn open(&mut self, inbox: Inbox) {
-        let (me, cluster) = (self.me, self.cluster);
-        let (port, recorder) = (self.port.clone(), self.recorder.clone());
-        // It ends when the last of the transports that can send to it is dropped.
-        thread::spawn(move || {
-            for frame in port {
-                match look(cluster, &frame) {
-                    Some((_, Message::Accept(_))) => recorder.note(me, Mark::AcceptReceived),
-                    Some((from, Message::Accepted(_))) => {
-                        recorder.note(me, Mark::AcceptedReceived(from));
-                    }
-                    _ => {}
-                }
-                inbox.deliver(frame);
-            }
-        });
+        let place = self.me.0 as usize - 1;
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(inbox);
     }
 }
 

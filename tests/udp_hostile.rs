@@ -196,6 +196,13 @@ fn rain(key: Option<&ClusterKey>, enough: impl Fn(&Counted) -> bool) {
     cluster.stop_member(2);
     let transport = connect(2, bind(addresses[2], key));
     cluster.members[2].start(config(3, 3), transport);
+    // The third speaks to whoever leads. Unless that is the first, it never hears of the new start,
+    // and nothing of the old one is old to it.
+    eventually("the first leads", || {
+        let leader = cluster.leader();
+        let asked = (leader != 0).then(|| cluster.members[leader].node().transfer(ids[0]).wait());
+        asked.is_none().then_some(())
+    });
     let (_directory, foreigner) = start_foreigner(ids[0], addresses[0], key);
     let before = memory();
 

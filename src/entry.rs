@@ -30,6 +30,8 @@ use crate::slot::Slot;
 use self::expected::Expected;
 
 mod expected;
+#[cfg(test)]
+mod tests;
 
 /// The most bytes that an entry may have, a constant of the cluster: an entry that one replica may
 /// propose and another refuses would stall its slot for ever.

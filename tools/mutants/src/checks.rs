@@ -98,18 +98,29 @@ pub fn run(tree: &Tree, check: &Check, budget: u64) -> Outcome {
     }
 }
 
-/// Builds, and gives the program's path.
-fn build(tree: &Tree, arguments: &[&str]) -> Result<PathBuf, String> {
+/// Whether the compiler takes the library and its unit tests in the tree as it is now.
+pub fn compile(tree: &Tree) -> Result<(), String> {
+    cargo(tree, &["check", "--lib", "--profile", "test"]).map(drop)
+}
+
+/// What cargo prints, if it succeeds.
+fn cargo(tree: &Tree, arguments: &[&str]) -> Result<String, String> {
     let mut command = tree.command("cargo");
     command.args(arguments).args(["--locked", "--quiet", "--message-format=json"]);
     let done = command.stdin(Stdio::null()).output().map_err(|error| format!("cargo: {error}"))?;
-    let text = String::from_utf8_lossy(&done.stdout);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
     if !done.status.success() {
         let error = text.lines().find_map(|line| line.split("\"rendered\":\"error").nth(1));
         let error = error.map(|line| line.chars().take(300).collect::<String>());
         let all = || String::from_utf8_lossy(&done.stderr).into_owned();
         return Err(format!("does not build: error{}", error.unwrap_or_else(all)));
     }
+    Ok(text)
+}
+
+/// Builds, and gives the program's path.
+fn build(tree: &Tree, arguments: &[&str]) -> Result<PathBuf, String> {
+    let text = cargo(tree, arguments)?;
     let mut programs = text.lines().filter_map(|line| {
         let path = line.split("\"executable\":\"").nth(1)?.split('"').next()?;
         Some(PathBuf::from(path))

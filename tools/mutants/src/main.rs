@@ -53,6 +53,9 @@ struct Options {
     /// Checks that all patches apply, and builds nothing.
     #[arg(long)]
     apply: bool,
+    /// Checks that all patches apply and that the compiler takes them, and runs nothing.
+    #[arg(long, conflicts_with = "apply")]
+    compile: bool,
     /// Leaves out the run of all checks without a bug.
     #[arg(long)]
     skip_sound: bool,
@@ -99,11 +102,11 @@ fn choose(options: &Options, patches: Vec<Patch>) -> Result<Vec<Patch>, String> 
     if !options.only.is_empty() {
         return Ok(patches.into_iter().filter(|p| options.only.contains(&p.name)).collect());
     }
-    if options.all || options.apply {
+    if options.all || options.apply || options.compile {
         return Ok(patches);
     }
     let Some(turn) = options.turn else {
-        return Err("say --all, --turn N or --only NAME...".into());
+        return Err("say --all, --turn N, --only NAME..., --apply or --compile".into());
     };
     let of = |kind: Kind| patches.iter().filter(move |patch| patch.kind == kind);
     let by_turns = |kind: Kind, count: usize| -> Vec<String> {
@@ -126,8 +129,8 @@ fn run(
 ) -> Result<bool, String> {
     let trees =
         (0..options.jobs).map(|job| Tree::make(root, job)).collect::<Result<Vec<_>, _>>()?;
-    if options.apply {
-        return applies(&trees[0], &chosen);
+    if options.apply || options.compile {
+        return applies(&trees[0], &chosen, options.compile);
     }
     if !options.skip_sound && !is_sound(&trees[0], &chosen)? {
         return Ok(false);
@@ -162,17 +165,19 @@ fn next(waiting: &Mutex<VecDeque<Patch>>) -> Option<Patch> {
     waiting.lock().unwrap_or_else(|error| error.into_inner()).pop_front()
 }
 
-/// Whether every patch applies.
-fn applies(tree: &Tree, chosen: &[Patch]) -> Result<bool, String> {
+/// Whether every patch applies, and compiles if that is asked for, too.
+fn applies(tree: &Tree, chosen: &[Patch], compile: bool) -> Result<bool, String> {
     let mut all = true;
     for patch in chosen {
-        if let Err(error) = tree.apply(patch) {
+        let compiled = || if compile { checks::compile(tree) } else { Ok(()) };
+        if let Err(error) = tree.apply(patch).and_then(|()| compiled()) {
             println!("{}: {error}", patch.name);
             all = false;
         }
         tree.restore(patch)?;
     }
-    println!("{} patches{}", chosen.len(), if all { ", all apply" } else { "" });
+    let good = if compile { ", all apply and compile" } else { ", all apply" };
+    println!("{} patches{}", chosen.len(), if all { good } else { "" });
     Ok(all)
 }
 

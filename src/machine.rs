@@ -7,8 +7,9 @@ use crate::slot::Slot;
 ///
 /// Every replica applies the same commands in the same order, so `apply` must depend on nothing but
 /// the state and its arguments: no clock, no random number, no order of a hash map. It runs on one
-/// thread of its own; while it runs, the replica goes on voting and leading. A panic in it stops
-/// the node for good.
+/// thread at a time: one of its own, or that of somebody who waits in [`crate::Ticket::wait`] and
+/// has nothing else to do. While it runs, the replica goes on voting and leading. A panic in it
+/// stops the node for good.
 ///
 /// ```
 /// use synod::{Place, Slot, StateMachine};

@@ -273,6 +273,19 @@ impl Replica {
         self.deliver();
     }
 
+    /// The first slot that it has not heard to be applied.
+    #[must_use]
+    pub fn applied(&self) -> Slot {
+        self.learner.applied()
+    }
+
+    /// Whether chosen entries are held back until it hears that more is applied. A driver that
+    /// knows it to be false may leave [`Replica::handle_applied`] for the next input's turn.
+    #[must_use]
+    pub fn awaits_applied(&self) -> bool {
+        self.learner.delivered() < self.learner.chosen()
+    }
+
     /// The next thing to do. Call it until it says [`Output::Wait`].
     #[inline]
     pub fn poll_output(&mut self) -> Output {

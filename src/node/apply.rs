@@ -1,14 +1,14 @@
-//! The thread that runs the state machine, and hands its answers to the tickets.
+//! Runs the state machine, and hands its answers to the tickets.
 
 use alloc::vec::Vec;
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use super::read::Reading;
 use super::status::Tallies;
 use super::ticket::{Applied, Settler};
-use super::turn::{Shared, Work, log_failed};
+use super::turn::{Shared, log_failed};
+use super::work::Work;
 use super::{StopReason, panic_message};
 use crate::entry::{Entry, Place};
 use crate::machine::StateMachine;
@@ -20,24 +20,8 @@ const LOOK_UP_SLOTS: u64 = 32;
 /// How many reads run before the first of them is answered.
 const READS_TOGETHER: usize = 64;
 
-/// Applies what is chosen, in the order of the log, until the node stops.
-pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M>>, machine: M) {
-    let mut applier = Applier {
-        shared,
-        machine,
-        tickets: Vec::new(),
-        answered: Vec::new(),
-        readings: Vec::new(),
-    };
-    while let Some(work) = shared.work.pop() {
-        if let Err(reason) = applier.take(work) {
-            shared.fail(reason);
-        }
-    }
-}
-
-struct Applier<'a, M: StateMachine> {
-    shared: &'a Shared<M>,
+/// The state machine, and what is at hand.
+pub(super) struct Applier<M: StateMachine> {
     machine: M,
     /// The tickets of the batch at hand, by the index of their commands.
     tickets: Vec<(u32, Settler<Applied<M::Answer>>)>,
@@ -47,18 +31,20 @@ struct Applier<'a, M: StateMachine> {
     readings: Vec<Box<dyn Reading<M>>>,
 }
 
-impl<M: StateMachine> Applier<'_, M> {
-    fn take(&mut self, work: Work<M>) -> Result<(), StopReason> {
+impl<M: StateMachine> Applier<M> {
+    pub(super) fn new(machine: M) -> Self {
+        Self { machine, tickets: Vec::new(), answered: Vec::new(), readings: Vec::new() }
+    }
+
+    /// Does this work, and tells the tickets.
+    pub(super) fn take(&mut self, shared: &Shared<M>, work: Work<M>) -> Result<(), StopReason> {
         match work {
             Work::Entry { slot, entry } => {
-                self.apply(slot, &entry)?;
-                // While more waits, the replica is told about all of it at once.
-                if self.shared.work.is_empty() || slot.0 % LOOK_UP_SLOTS == 0 {
-                    self.tell_applied(slot.next());
-                }
+                self.apply(shared, slot, &entry)?;
+                shared.duty.mark_applied(slot.next());
                 Ok(())
             }
-            Work::FromLog { slots } => self.apply_from_log(slots),
+            Work::FromLog { slots } => self.apply_from_log(shared, slots),
             Work::Read(readings) => {
                 self.read(readings);
                 Ok(())
@@ -76,11 +62,11 @@ impl<M: StateMachine> Applier<'_, M> {
         }
     }
 
-    fn apply_from_log(&mut self, slots: Slots) -> Result<(), StopReason> {
+    fn apply_from_log(&mut self, shared: &Shared<M>, slots: Slots) -> Result<(), StopReason> {
         let mut next = slots.start;
-        while next < slots.end && self.shared.stopped().is_none() {
+        while next < slots.end && shared.stopped().is_none() {
             let some = Slots::new(next, slots.end.min(next.plus(LOOK_UP_SLOTS)));
-            let located = self.shared.look(|core| {
+            let located = shared.look(|core| {
                 let wal = core.wal.as_ref();
                 some.iter().map(|slot| (slot, wal.and_then(|wal| wal.locate(slot)))).collect()
             });
@@ -88,25 +74,19 @@ impl<M: StateMachine> Applier<'_, M> {
             for (slot, located) in located {
                 let located = located.ok_or(StopReason::EntryLost { slot })?;
                 let (_, entry) = located.read().map_err(log_failed)?;
-                self.apply(slot, &entry)?;
+                self.apply(shared, slot, &entry)?;
             }
             next = some.end;
-            self.tell_applied(next);
+            shared.duty.mark_applied(next);
+            shared.tell_if_awaited();
         }
         Ok(())
     }
 
-    fn tell_applied(&self, upto: Slot) {
-        self.shared.turn(|core, now| {
-            core.replica.handle_applied(now, upto);
-            Ok(())
-        });
-    }
-
-    fn apply(&mut self, slot: Slot, entry: &Entry) -> Result<(), StopReason> {
+    fn apply(&mut self, shared: &Shared<M>, slot: Slot, entry: &Entry) -> Result<(), StopReason> {
         let Entry::Batch(batch) = entry else { return Ok(()) };
         let tickets = &mut self.tickets;
-        self.shared.pending.lock().take_batch(self.shared.me, batch, |index, settler| {
+        shared.pending.lock().take_batch(shared.me, batch, |index, settler| {
             tickets.push((index, settler));
         });
         self.answered.clear();
@@ -125,7 +105,7 @@ impl<M: StateMachine> Applier<'_, M> {
         }));
         match ran {
             Ok(()) => {
-                Tallies::add(&self.shared.tallies.applied, u64::from(batch.count()));
+                Tallies::add(&shared.tallies.applied, u64::from(batch.count()));
                 // The last one first: whoever waits for the first wakes up when all are there.
                 for ((_, settler), (index, answer)) in
                     self.tickets.drain(..).zip(self.answered.drain(..)).rev()

@@ -1,6 +1,7 @@
 //! The one place that looks at a clock.
 
 use core::time::Duration;
+use std::thread;
 use std::time::Instant as Wall;
 
 use crate::time::Instant;
@@ -26,6 +27,20 @@ impl Clock {
 /// The point `timeout` from now; `None` if it is too far away to come.
 pub(crate) fn deadline(timeout: Duration) -> Option<Wall> {
     wall().checked_add(timeout)
+}
+
+/// Parks this thread until somebody unparks it, at most until then. Whether it is as late as that.
+pub(crate) fn park_until(deadline: Option<Wall>) -> bool {
+    let Some(deadline) = deadline else {
+        thread::park();
+        return false;
+    };
+    let left = deadline.saturating_duration_since(wall());
+    if left.is_zero() {
+        return true;
+    }
+    thread::park_timeout(left);
+    false
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]

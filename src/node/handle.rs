@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::StopReason;
-use super::outgoing::is_sending;
+use super::lent::is_lent;
 use super::status::{Lag, NodeStatus};
 use super::ticket::{Applied, Ticket};
 use super::turn::Shared;
@@ -69,8 +69,8 @@ impl<M: StateMachine> Handle<M> {
         self.owner.shared.propose(command)
     }
 
-    /// Reads the state machine, on any replica. `read` runs on the thread of the state machine, so
-    /// it holds up what is applied; what it returns comes by the ticket. No clock is trusted.
+    /// Reads the state machine, on any replica. `read` runs where the state machine runs, so it
+    /// holds up what is applied; what it returns comes by the ticket. No clock is trusted.
     ///
     /// [`Consistency`] says what the read may miss. The ticket of a linearizable one says
     /// [`super::TicketError::NotLeader`] if no leader confirms it within
@@ -129,7 +129,8 @@ impl<M: StateMachine> Handle<M> {
     pub fn status(&self) -> NodeStatus {
         let shared = &self.owner.shared;
         let mut counters = shared.tallies.read();
-        let (replica, log) = shared.look(|core| {
+        shared.turn(|_, _| Ok(()));
+        let (mut replica, log) = shared.look(|core| {
             let groups = core.groups;
             counters.syncs = groups.syncs;
             counters.synced_records = groups.records;
@@ -139,6 +140,8 @@ impl<M: StateMachine> Handle<M> {
             counters.fragments = core.courier.counters();
             (core.replica.status(), core.log_status())
         });
+        // The core of a node that has stopped hears of nothing any more.
+        replica.applied = replica.applied.max(shared.duty.applied());
         let lag = replica
             .peers
             .iter()
@@ -149,7 +152,7 @@ impl<M: StateMachine> Handle<M> {
             stopped: shared.stopped().cloned(),
             lag,
             pending: shared.pending.lock().len(),
-            apply_queue: shared.work.len(),
+            apply_queue: shared.duty.len(),
             replica,
             counters,
         }
@@ -160,6 +163,7 @@ impl<M: StateMachine> Handle<M> {
     #[must_use]
     pub fn why_stalled(&self) -> Option<Stalled> {
         let shared = &self.owner.shared;
+        shared.turn(|_, _| Ok(()));
         let now = shared.clock.now();
         shared.stopped().is_none().then(|| shared.look(|core| core.replica.why_stalled(now)))?
     }
@@ -204,10 +208,10 @@ impl<M: StateMachine> Owner<M> {
             return;
         }
         let leaving = core::mem::take(&mut *threads);
-        if leaving.iter().any(|thread| thread.thread().id() == me) || is_sending() {
+        if leaving.iter().any(|thread| thread.thread().id() == me) || is_lent() {
             let shared = Arc::clone(&self.shared);
-            // A thread cannot wait for itself to end, nor for the transport that it holds up. If no
-            // thread can be had either, the node ends with the process.
+            // A thread cannot wait for itself to end, nor for the transport or the machine that it
+            // holds up. If no thread can be had either, the node ends with the process.
             let _ = thread::Builder::new().spawn(move || super::stop(&shared, leaving));
         } else {
             super::stop(&self.shared, leaving);

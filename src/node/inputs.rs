@@ -13,7 +13,7 @@ use super::proposals::{Commands, PROPOSALS_MAX, Placed, Proposals};
 use super::queue::Budget;
 use super::read::{READS_MAX, Reading};
 use super::status::{Tallies, reason_of};
-use super::ticket::{Applied, Hurry, Settler, Ticket, TicketError};
+use super::ticket::{Applied, Home, Settler, Ticket, TicketError};
 use super::turn::{Core, Shared};
 use crate::machine::StateMachine;
 use crate::membership::Peer;
@@ -86,7 +86,8 @@ impl<M: StateMachine> Shared<M> {
         if bytes > limit {
             return Ticket::refused(TicketError::TooLarge { bytes, limit });
         }
-        let (mut ticket, settler) = Ticket::new();
+        let (ticket, settler) = Ticket::new();
+        let mut ticket = ticket.of(Arc::clone(&self.home));
         match self.inputs.proposals.push(command, settler, || self.clock.now()) {
             Placed::Ripe => self.poke_for_proposal(),
             Placed::Unripe { look_at } => self.let_ripen(&mut ticket, look_at),
@@ -100,7 +101,7 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets whoever waits for the ticket ripen what waits here, or the timer thread.
     pub(super) fn let_ripen<T>(&self, ticket: &mut Ticket<T>, look_at: Option<Instant>) {
-        ticket.hurries(Arc::clone(&self.hurry));
+        ticket.is_unripe();
         if let Some(look_at) = look_at {
             self.alarm.set_look(look_at);
         }
@@ -205,13 +206,19 @@ fn refuse<T>(
 }
 
 /// A node, for tickets: they count who holds it, and not beside what its threads write.
-pub(super) struct Hurried<M: StateMachine>(pub(super) Weak<Shared<M>>);
+pub(super) struct HomeOf<M: StateMachine>(pub(super) Weak<Shared<M>>);
 
-impl<M: StateMachine> Hurry for Hurried<M> {
+impl<M: StateMachine> Home for HomeOf<M> {
     fn hurry(&self) {
         // Once the node is gone, every ticket is settled.
         if let Some(shared) = self.0.upgrade() {
             shared.hurry();
+        }
+    }
+
+    fn wait(&self, unripe: bool, is_settled: &dyn Fn() -> bool) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.wait_as_helper(unripe, is_settled);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  proposers --> queue --+            +--> disk thread: syncs --------+
 //!  transport --> inbox --+--> core ---+--> errands: old entries       |
-//!  timer thread ---------+    (lock)  +--> apply thread: the machine  |
+//!  timer thread ---------+    (lock)  +--> apply thread: the machine -+
 //!        ^                 ^          +--> transport, after the lock  |
 //!        +---- deadline ---+------------------------------------------+
 //! ```
@@ -18,6 +18,7 @@ pub mod channel;
 mod clock;
 mod handle;
 mod inputs;
+mod lent;
 mod outgoing;
 mod proposals;
 pub(crate) mod queue;
@@ -28,6 +29,7 @@ mod tests;
 mod ticket;
 mod transfer;
 mod turn;
+mod work;
 mod workers;
 
 use alloc::sync::Arc;
@@ -169,7 +171,7 @@ pub enum StopReason {
         /// What the panic said.
         message: Arc<str>,
     },
-    /// An invariant of the replica or of the log broke.
+    /// An invariant of the replica or of the log broke, or a waker panicked.
     #[error("the core panicked: {message}")]
     CorePanicked {
         /// What the panic said.
@@ -201,25 +203,28 @@ impl Node {
         let courier = Courier::new(cluster, me, max_frame)
             .map_err(|error| StartError::MaxFrame { bytes: max_frame, error })?;
         let replica = Replica::new(config, recovered, clock.now())?;
-        let shared = Shared::new(Parts {
-            replica,
-            wal,
-            courier,
-            chosen,
-            transport: Box::new(transport),
-            queue_bytes,
-            command_bytes,
-            election_timeout,
-            clock,
-            cluster,
-            me,
-        });
+        let shared = Shared::new(
+            machine,
+            Parts {
+                replica,
+                wal,
+                courier,
+                chosen,
+                transport: Box::new(transport),
+                queue_bytes,
+                command_bytes,
+                election_timeout,
+                clock,
+                cluster,
+                me,
+            },
+        );
         let handle = Handle::new(Arc::clone(&shared));
         // From here on the handle ends what was started if something fails.
         handle.add(spawn("disk", &shared, |shared| workers::run_disk(&shared))?);
         handle.add(spawn("timer", &shared, |shared| workers::run_timer(&shared))?);
         handle.add(spawn("errands", &shared, |shared| workers::run_errands(&shared))?);
-        handle.add(spawn("apply", &shared, move |shared| apply::run(&shared, machine))?);
+        handle.add(spawn("apply", &shared, |shared| work::run(&shared))?);
         let inbox = Inbox::new(&shared, cluster, me);
         let opened = catch_unwind(AssertUnwindSafe(|| shared.outgoing.open(inbox)));
         if let Err(panic) = opened {

@@ -6,13 +6,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::ops::Range;
 use core::sync::atomic::{Ordering, fence};
 use std::boxed::Box;
 
 use parking_lot::Mutex;
 
+use super::lent::Lent;
 use super::status::Tallies;
 use crate::membership::ReplicaId;
 use crate::transport::{Inbox, Transport};
@@ -24,33 +24,6 @@ const SPARES_MAX: usize = 4;
 const LEFT_BYTES: usize = 64 << 20;
 /// How often one caller sends for others before the timer thread takes over.
 const ROUNDS_MAX: u32 = 8;
-
-std::thread_local! {
-    /// Whether this thread is in [`Transport::send`], perhaps of several nodes.
-    static SENDING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is sending, and may thus hold up a transport.
-pub(super) fn is_sending() -> bool {
-    SENDING.get()
-}
-
-/// Marks this thread as sending, until it is dropped.
-struct Sending {
-    before: bool,
-}
-
-impl Sending {
-    fn begin() -> Self {
-        Self { before: SENDING.replace(true) }
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        SENDING.set(self.before);
-    }
-}
 
 /// The frames of one turn. A frame for several replicas lies here once.
 #[derive(Debug, Default)]
@@ -187,7 +160,7 @@ impl Outgoing {
     ) {
         let mut bytes = 0;
         if let Some(transport) = transport {
-            let _sending = Sending::begin();
+            let _sending = Lent::begin();
             for (to, range) in &frames.sends {
                 bytes += range.len() as u64;
                 transport.send(*to, &frames.bytes[range.clone()]);

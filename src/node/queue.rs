@@ -57,6 +57,20 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Waits until there is a job, and leaves it there. False once the queue is closed.
+    pub(crate) fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while state.jobs.is_empty() && !state.closed {
+            self.ready.wait(&mut state);
+        }
+        !state.closed
+    }
+
+    /// The next job, if there is one.
+    pub(crate) fn try_pop(&self) -> Option<T> {
+        self.state.lock().jobs.pop_front()
+    }
+
     /// The next job, if one comes within this time.
     pub(crate) fn pop_within(&self, time: Duration) -> Option<T> {
         let mut state = self.state.lock();

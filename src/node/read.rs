@@ -1,4 +1,4 @@
-//! Reads: from the caller's closure to the thread of the state machine.
+//! Reads: from the caller's closure to the state machine.
 
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,8 @@ use super::panic_message;
 use super::proposals::Placed;
 use super::queue::Budget;
 use super::ticket::{Settler, Ticket, TicketError};
-use super::turn::{Core, Shared, Work};
+use super::turn::{Core, Shared};
+use super::work::Work;
 use crate::machine::StateMachine;
 use crate::replica::Consistency;
 use crate::time::Instant;
@@ -76,7 +77,8 @@ impl<M: StateMachine> Shared<M> {
         let Some(room) = Room::take(&self.inputs.reads_room) else {
             return Ticket::refused(TicketError::Full);
         };
-        let (mut ticket, settler) = Ticket::of_read();
+        let (ticket, settler) = Ticket::of_read();
+        let mut ticket = ticket.of(Arc::clone(&self.home));
         let reading: Box<dyn Reading<M>> =
             Box::new(Read { read: Some(read), answer: None, settler, room });
         match consistency {
@@ -91,8 +93,8 @@ impl<M: StateMachine> Shared<M> {
                 }
             }
             // A queue that is closed drops it: its ticket says that the node has stopped.
-            Consistency::Local => match self.work.push(Work::Read(vec![reading])) {
-                Ok(()) => self.work.wake(),
+            Consistency::Local => match self.duty.push(Work::Read(vec![reading])) {
+                Ok(()) => self.duty.wake(),
                 Err(closed) => drop(closed),
             },
         }

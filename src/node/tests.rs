@@ -19,7 +19,7 @@ use super::channel::Network;
 use super::clock::Clock;
 use super::outgoing::Frames;
 use super::queue::{Budget, Queue};
-use super::ticket::{Applied, Hurry, Pending, Ticket, TicketError};
+use super::ticket::{Applied, Home, Pending, Ticket, TicketError};
 use super::{Handle, Node, StopReason, panic_message};
 use crate::config::Config;
 use crate::entry::{BatchBuilder, CommandId, Place};
@@ -34,6 +34,7 @@ use crate::wal::{HeapMedium, Medium, Wal, WalOptions};
 use crate::wire;
 
 mod broken;
+mod helping;
 mod outgoing;
 mod reads;
 
@@ -92,9 +93,18 @@ fn ticket_wakes_its_last_poller_once() {
 #[derive(Default)]
 struct Counting(AtomicUsize);
 
-impl Hurry for Counting {
+impl Home for Counting {
     fn hurry(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn wait(&self, unripe: bool, is_settled: &dyn Fn() -> bool) {
+        if unripe {
+            self.hurry();
+        }
+        while !is_settled() {
+            thread::park();
+        }
     }
 }
 
@@ -102,8 +112,9 @@ impl Hurry for Counting {
 fn whoever_looks_at_a_ticket_in_vain_or_drops_it_hurries_once() {
     let hurried = |look: fn(Ticket<Applied<u32>>), settled: bool| {
         let counting = Arc::new(Counting::default());
-        let (mut ticket, settler) = Ticket::new();
-        ticket.hurries(Arc::<Counting>::clone(&counting));
+        let (ticket, settler) = Ticket::new();
+        let mut ticket = ticket.of(Arc::<Counting>::clone(&counting));
+        ticket.is_unripe();
         let open = if settled {
             settler.settle(Ok(applied(7)));
             None

@@ -7,8 +7,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
+use std::thread::{self, Thread};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::StopReason;
@@ -139,14 +140,20 @@ impl TicketError {
 #[must_use = "the answer comes here"]
 pub struct Ticket<T, E = TicketError> {
     cell: Arc<Cell<T, E>>,
-    /// Where the command or read may still wait for its proposer to stop.
-    hurry: Option<Arc<dyn Hurry>>,
+    /// The node that it is a ticket of.
+    home: Option<Arc<dyn Home>>,
+    /// Whether the command or read may still wait there for its proposer to stop.
+    unripe: bool,
 }
 
-/// Where commands and reads wait for their proposers to stop.
-pub(super) trait Hurry: Send + Sync {
+/// A node, as tickets see it.
+pub(super) trait Home: Send + Sync {
     /// A proposer has stopped.
     fn hurry(&self);
+
+    /// This thread waits for a ticket, and is unparked when that is settled. Hurries if the
+    /// ticket's command or read is unripe.
+    fn wait(&self, unripe: bool, is_settled: &dyn Fn() -> bool);
 }
 
 impl<T> Ticket<T> {
@@ -166,26 +173,35 @@ impl<T> Ticket<T> {
 impl<T, E> Ticket<T, E> {
     /// A ticket that says `lost` if nothing settles it, and what settles it.
     pub(super) fn or(lost: fn(StopReason) -> E) -> (Self, Settler<T, E>) {
-        let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
-        (Self { cell: Arc::clone(&cell), hurry: None }, Settler { cell: Some(cell), lost })
+        let cell = Arc::new(Cell { state: Mutex::new(State::Waiting(None)) });
+        let ticket = Self { cell: Arc::clone(&cell), home: None, unripe: false };
+        (ticket, Settler { cell: Some(cell), lost })
     }
 
-    /// What to tell as soon as somebody waits for this ticket, or gives it up.
-    pub(super) fn hurries(&mut self, hurry: Arc<dyn Hurry>) {
-        self.hurry = Some(hurry);
+    /// The same ticket, of this node.
+    pub(super) fn of(mut self, home: Arc<dyn Home>) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// Its node is told as soon as somebody waits for this ticket, or gives it up.
+    pub(super) fn is_unripe(&mut self) {
+        self.unripe = true;
     }
 
     /// Its holder has stopped to look at it, and there was nothing yet.
     fn hurry(&mut self) {
-        if let Some(hurry) = self.hurry.take() {
-            hurry.hurry();
+        if core::mem::take(&mut self.unripe)
+            && let Some(home) = &self.home
+        {
+            home.hurry();
         }
     }
 
     fn try_take(&mut self) -> Option<Result<T, E>> {
         let result = self.cell.state.lock().take();
         if result.is_some() {
-            self.hurry = None;
+            self.unripe = false;
         }
         result
     }
@@ -193,10 +209,11 @@ impl<T, E> Ticket<T, E> {
     /// A ticket that is settled already.
     pub(super) fn refused(error: E) -> Self {
         let state = Mutex::new(State::Done(Err(error)));
-        Self { cell: Arc::new(Cell { state, done: Condvar::new() }), hurry: None }
+        Self { cell: Arc::new(Cell { state }), home: None, unripe: false }
     }
 
-    /// Waits until it is known what became of the command.
+    /// Waits until it is known what became of the command. Meanwhile this thread may run the node's
+    /// state machine, and with that the wakers of other tickets, which saves waking another thread.
     ///
     /// # Errors
     /// Why the command has no answer.
@@ -207,17 +224,21 @@ impl<T, E> Ticket<T, E> {
         if let Some(result) = self.try_take() {
             return result;
         }
-        self.hurry();
-        let mut state = self.cell.state.lock();
+        self.cell.wakes_this_thread();
+        if let Some(home) = self.home.take() {
+            home.wait(core::mem::take(&mut self.unripe), &|| self.cell.is_done());
+        }
+        // Without a node that lives, whoever holds the other end settles it.
         loop {
-            if let Some(result) = state.take() {
+            if let Some(result) = self.try_take() {
                 return result;
             }
-            self.cell.done.wait(&mut state);
+            thread::park();
         }
     }
 
-    /// Waits at most `timeout`. Gives the ticket back if nothing is known by then.
+    /// Waits at most `timeout`. Gives the ticket back if nothing is known by then. This thread does
+    /// nothing else meanwhile.
     ///
     /// # Errors
     /// The ticket itself, to wait on. Whoever drops it instead does not learn whether the command
@@ -230,23 +251,14 @@ impl<T, E> Ticket<T, E> {
             return Ok(result);
         }
         self.hurry();
+        self.cell.wakes_this_thread();
         let deadline = clock::deadline(timeout);
-        let mut state = self.cell.state.lock();
         loop {
-            if let Some(result) = state.take() {
-                return Ok(result);
-            }
-            let late = match deadline {
-                Some(deadline) => self.cell.done.wait_until(&mut state, deadline).timed_out(),
-                None => {
-                    self.cell.done.wait(&mut state);
-                    false
-                }
-            };
-            if late {
-                let last = state.take();
-                drop(state);
-                return last.ok_or(self);
+            let late = clock::park_until(deadline);
+            match self.try_take() {
+                Some(result) => return Ok(result),
+                None if late => return Err(self),
+                None => {}
             }
         }
     }
@@ -255,8 +267,11 @@ impl<T, E> Ticket<T, E> {
     #[must_use]
     pub fn is_done(&self) -> bool {
         let done = self.cell.is_done();
-        if !done && let Some(hurry) = &self.hurry {
-            hurry.hurry();
+        if !done
+            && self.unripe
+            && let Some(home) = &self.home
+        {
+            home.hurry();
         }
         done
     }
@@ -264,7 +279,7 @@ impl<T, E> Ticket<T, E> {
 
 impl<T, E> Drop for Ticket<T, E> {
     fn drop(&mut self) {
-        if self.hurry.is_some() && !self.cell.is_done() {
+        if self.unripe && !self.cell.is_done() {
             self.hurry();
         }
     }
@@ -283,13 +298,13 @@ impl<T, E> Future for Ticket<T, E> {
         let mut state = self.cell.state.lock();
         if let Some(result) = state.take() {
             drop(state);
-            self.hurry = None;
+            self.unripe = false;
             return Poll::Ready(result);
         }
-        if let State::Waiting(waker) = &mut *state {
-            match waker {
-                Some(known) => known.clone_from(context.waker()),
-                None => *waker = Some(context.waker().clone()),
+        if let State::Waiting(waiter) = &mut *state {
+            match waiter {
+                Some(Waiter::Task(known)) => known.clone_from(context.waker()),
+                _ => *waiter = Some(Waiter::Task(context.waker().clone())),
             }
         }
         drop(state);
@@ -302,14 +317,20 @@ impl<T, E> Future for Ticket<T, E> {
 #[derive(Debug)]
 struct Cell<T, E> {
     state: Mutex<State<T, E>>,
-    done: Condvar,
 }
 
 #[derive(Debug)]
 enum State<T, E> {
-    Waiting(Option<Waker>),
+    Waiting(Option<Waiter>),
     Done(Result<T, E>),
     Taken,
+}
+
+/// Who waits for a ticket.
+#[derive(Debug)]
+enum Waiter {
+    Task(Waker),
+    Thread(Thread),
 }
 
 impl<T, E> State<T, E> {
@@ -358,15 +379,23 @@ impl<T, E> Cell<T, E> {
         !matches!(*self.state.lock(), State::Waiting(_))
     }
 
+    /// Has this thread unparked when the ticket is settled.
+    fn wakes_this_thread(&self) {
+        if let State::Waiting(waiter) = &mut *self.state.lock() {
+            *waiter = Some(Waiter::Thread(thread::current()));
+        }
+    }
+
     fn settle(&self, result: Result<T, E>) {
         let mut state = self.state.lock();
-        if let State::Waiting(waker) = &mut *state {
-            let waker = waker.take();
+        if let State::Waiting(waiter) = &mut *state {
+            let waiter = waiter.take();
             *state = State::Done(result);
-            self.done.notify_all();
             drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
+            match waiter {
+                Some(Waiter::Task(waker)) => waker.wake(),
+                Some(Waiter::Thread(thread)) => thread.unpark(),
+                None => {}
             }
         }
     }

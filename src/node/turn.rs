@@ -17,14 +17,15 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::inputs::{Hurried, Inputs};
+use super::inputs::{HomeOf, Inputs};
 use super::outgoing::{Frames, Outgoing};
 use super::proposals::Commands;
 use super::queue::Queue;
 use super::read::Reading;
 use super::status::{Groups, Tallies};
-use super::ticket::{Applied, Hurry, Pending, Settler, TicketError};
+use super::ticket::{Applied, Home, Pending, Settler, TicketError};
 use super::transfer::Transferring;
+use super::work::{Duty, Work};
 use super::{StopReason, panic_message};
 use crate::entry::Entry;
 use crate::fragment::Courier;
@@ -53,13 +54,6 @@ const ERRANDS_MAX: usize = 32;
 const PAGE_SLOTS: u64 = 256;
 /// How many events are kept.
 const EVENTS_KEPT: usize = 256;
-
-/// Something for the thread that runs the state machine, in the order of the log.
-pub(super) enum Work<M> {
-    Entry { slot: Slot, entry: Entry },
-    FromLog { slots: Slots },
-    Read(Vec<Box<dyn Reading<M>>>),
-}
 
 /// Something for the thread that works on files beside the core.
 pub(super) enum Errand {
@@ -118,11 +112,11 @@ pub(super) struct Core<M: StateMachine> {
 pub(super) struct Shared<M: StateMachine> {
     core: Mutex<Core<M>>,
     /// What tickets hold of this node.
-    pub(super) hurry: Arc<dyn Hurry>,
+    pub(super) home: Arc<dyn Home>,
     pub(super) pending: Mutex<Pending<Settler<Applied<M::Answer>>>>,
     pub(super) inputs: Inputs<M>,
     pub(super) outgoing: Outgoing,
-    pub(super) work: Queue<Work<M>>,
+    pub(super) duty: Duty<M>,
     pub(super) syncs: Queue<wal::Sync>,
     pub(super) errands: Queue<Errand>,
     pub(super) alarm: Alarm,
@@ -159,7 +153,7 @@ pub(super) struct Parts {
 }
 
 impl<M: StateMachine> Shared<M> {
-    pub(super) fn new(parts: Parts) -> Arc<Self> {
+    pub(super) fn new(machine: M, parts: Parts) -> Arc<Self> {
         let core = Core {
             replica: parts.replica,
             wal: Some(parts.wal),
@@ -177,12 +171,12 @@ impl<M: StateMachine> Shared<M> {
             effects: Effects::new(Frames::default()),
         };
         Arc::new_cyclic(|shared| Self {
-            hurry: Arc::new(Hurried(Weak::clone(shared))),
+            home: Arc::new(HomeOf(Weak::clone(shared))),
             core: Mutex::new(core),
             pending: Mutex::default(),
             inputs: Inputs::new(parts.command_bytes, parts.queue_bytes),
             outgoing: Outgoing::new(parts.transport),
-            work: Queue::default(),
+            duty: Duty::new(machine),
             syncs: Queue::default(),
             errands: Queue::default(),
             alarm: Alarm::default(),
@@ -268,8 +262,10 @@ impl<M: StateMachine> Shared<M> {
         let now = self.clock.now();
         let turned = catch_unwind(AssertUnwindSafe(|| {
             input(core, now)?;
+            self.note_applied(core, now);
             self.take_inputs(core, now);
-            self.drain(core, now)
+            self.drain(core, now)?;
+            if self.await_applied(core, now) { self.drain(core, now) } else { Ok(()) }
         }));
         match turned {
             Ok(Ok(())) => {}
@@ -294,7 +290,7 @@ impl<M: StateMachine> Shared<M> {
     fn fail_locked(&self, core: &mut Core<M>, reason: StopReason) {
         if self.stopped.set(reason.clone()).is_ok() {
             trace::stopped(self.me.replica(), &reason);
-            self.work.close();
+            self.duty.close();
             self.syncs.close();
             self.errands.close();
             self.alarm.close();
@@ -326,17 +322,17 @@ impl<M: StateMachine> Shared<M> {
                 Output::SendEntries { to, slots } => self.start_page(core, to, slots),
                 Output::Chosen { slot, entry } => {
                     core.chosen = core.chosen.max(slot.next());
-                    core.effects.work |= self.work.push(Work::Entry { slot, entry }).is_ok();
+                    core.effects.work |= self.duty.push(Work::Entry { slot, entry }).is_ok();
                 }
                 Output::ApplyFromLog { slots } => {
                     core.chosen = core.chosen.max(slots.end);
-                    core.effects.work |= self.work.push(Work::FromLog { slots }).is_ok();
+                    core.effects.work |= self.duty.push(Work::FromLog { slots }).is_ok();
                 }
                 Output::Fate { commands, fate } => self.take_fate(core, commands, fate),
                 Output::ReadReady { reads, .. } => {
                     // Behind everything that they must see, in the same queue.
                     let ready = core.take_reads(reads);
-                    core.effects.work |= self.work.push(Work::Read(ready)).is_ok();
+                    core.effects.work |= self.duty.push(Work::Read(ready)).is_ok();
                 }
                 Output::ReadRefused { reads, leader } => {
                     for reading in core.take_reads(reads) {
@@ -431,7 +427,7 @@ impl<M: StateMachine> Shared<M> {
             }
         }
         if effects.work {
-            self.work.wake();
+            self.duty.wake();
         }
         if effects.errand {
             self.errands.wake();

@@ -6,7 +6,8 @@ use alloc::vec;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::node::outgoing::{Outgoing, is_sending};
+use crate::node::lent::is_lent;
+use crate::node::outgoing::Outgoing;
 use crate::node::status::Tallies;
 use crate::transport::{Deliver, Inbox};
 
@@ -38,7 +39,7 @@ impl Transport for Echoing {
         let Some(next) = scene.next.lock().pop() else { return };
         let outgoing = scene.outgoing.lock().upgrade().expect("it sends");
         let left = outgoing.send(frames(&next), &scene.tallies);
-        scene.nested.lock().push((left, is_sending()));
+        scene.nested.lock().push((left, is_lent()));
     }
 
     fn max_frame(&self) -> usize {
@@ -60,7 +61,7 @@ fn what_finds_the_transport_in_use_is_sent_by_its_holder_in_order() {
     assert_eq!(*scene.sent.lock(), [&b"first"[..], b"second", b"third"]);
     // It did not wait there, and knew that it was sending.
     assert_eq!(*scene.nested.lock(), [(false, true); 2]);
-    assert!(!is_sending());
+    assert!(!is_lent());
     let counters = scene.tallies.read();
     assert_eq!((counters.sent, counters.sent_bytes, counters.outgoing_full), (3, 16, 0));
 }

@@ -207,7 +207,7 @@ fn a_preparation_that_comes_too_late_does_nothing() {
             }
         };
         append_some(&mut wal, 4);
-        let late = wal.prepare().expect("the segment is more than half full");
+        let late = wal.prepare().expect("more than a quarter of the segment is full");
         assert!(wal.prepare().is_none(), "one is under way");
         append_some(&mut wal, 4);
         assert_eq!(wal.status().segments, 2, "the log has made the segment itself");

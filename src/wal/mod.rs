@@ -464,7 +464,8 @@ impl Wal {
     pub fn prepare(&mut self) -> Option<Preparation> {
         let bytes = self.tail.segment.header.bytes;
         let used = bytes - self.tail.room();
-        if used < bytes / 2
+        // The earlier, the more time it has, and the less it holds up what is synced meanwhile.
+        if used < bytes / 4
             || self.shared.next().is_some()
             || self.shared.poisoned().is_some()
             || self.shared.preparing.swap(true, Ordering::AcqRel)

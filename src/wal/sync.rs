@@ -254,7 +254,7 @@ impl Sync {
 ///     let sync = wal.start_sync()?.expect("something was appended");
 ///     wal.finish(sync.run())?;
 ///     if let Some(preparation) = wal.prepare() {
-///         break preparation; // The segment is half full.
+///         break preparation; // A quarter of the segment is full.
 ///     }
 /// };
 /// std::thread::spawn(|| preparation.run()).join().expect("it does not panic");

@@ -106,8 +106,9 @@ impl Cluster {
 
     /// One window: all are proposed at once.
     fn window(&mut self, leader: usize, commands: u64, command: &[u8]) {
+        let mut intake = self.seats[leader].replica.intake(self.now);
         for _ in 0..commands {
-            let taken = self.seats[leader].replica.propose(self.now, command);
+            let taken = intake.propose(command);
             black_box(taken.expect("a leader with an empty queue takes commands"));
         }
         self.seats[leader].is_due = true;

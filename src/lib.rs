@@ -180,7 +180,7 @@ pub use crate::membership::{ClusterId, MembershipError, ReplicaId};
 pub use crate::node::{Applied, Handle, Node, StartError, StopReason, Ticket, TicketError};
 pub use crate::output::{Event, Fate, Output};
 pub use crate::replica::{
-    Consistency, ProposeError, ReadError, Replica, Role, Stalled, Status, TransferError,
+    Consistency, Intake, ProposeError, ReadError, Replica, Role, Stalled, Status, TransferError,
 };
 pub use crate::slot::Slot;
 pub use crate::time::Instant;

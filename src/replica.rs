@@ -36,7 +36,7 @@ use crate::roster::Roster;
 use crate::slot::Slot;
 use crate::time::Instant;
 
-pub use propose::ProposeError;
+pub use propose::{Intake, ProposeError};
 pub use read::{Consistency, ReadError};
 pub use stalled::{Cause, Stalled};
 pub use status::{PeerStatus, Role, Status};

@@ -153,9 +153,10 @@ impl<M: StateMachine> Shared<M> {
         }
         self.inputs.proposals.take(&mut core.commands);
         let mut pending = self.pending.lock();
+        let mut intake = core.replica.intake(now);
         while let Some((command, settler)) = core.commands.pop() {
             let has_room = pending.places() < PENDING_MAX;
-            let taken = has_room.then(|| core.replica.propose(now, command));
+            let taken = has_room.then(|| intake.propose(command));
             match taken.unwrap_or(Err(ProposeError::Full)) {
                 Ok(id) => {
                     core.groups.proposed += 1;

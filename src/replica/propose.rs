@@ -48,6 +48,50 @@ pub enum ProposeError {
     Halted,
 }
 
+/// A replica that takes commands in, one after the other: [`Replica::intake`].
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let (mut replica, now) = leading_alone();
+/// let mut intake = replica.intake(now);
+/// let [one, two] = [b"one", b"two"].map(|command| intake.propose(command));
+/// assert_eq!(two?.sequence, one?.sequence + 1);
+/// # Ok::<(), ProposeError>(())
+/// ```
+#[derive(Debug)]
+pub struct Intake<'a> {
+    replica: &'a mut Replica,
+    /// Why it takes in none.
+    refusal: Option<ProposeError>,
+    /// How many bytes of forwarded commands are unanswered.
+    unanswered: usize,
+}
+
+impl Intake<'_> {
+    /// Takes a command in.
+    ///
+    /// # Errors
+    /// Why not. It is then certain that the command is never applied.
+    #[inline]
+    pub fn propose(&mut self, command: &[u8]) -> Result<CommandId, ProposeError> {
+        let replica = &mut *self.replica;
+        let (bytes, limit) = (command.len(), replica.config.command_bytes);
+        if let Some(refusal) = self.refusal {
+            // Whoever tries again later does not learn only then that it is too large.
+            let too_large = bytes > limit && refusal != ProposeError::Halted;
+            return Err(if too_large { ProposeError::TooLarge { bytes, limit } } else { refusal });
+        }
+        if bytes > limit {
+            return Err(ProposeError::TooLarge { bytes, limit });
+        }
+        if replica.is_full(replica.proposer.queued_bytes() + self.unanswered, bytes) {
+            return Err(ProposeError::Full);
+        }
+        replica.patience.start(replica.now, replica.proposer.sequence());
+        Ok(replica.proposer.enqueue(command))
+    }
+}
+
 impl Replica {
     /// Takes a command in. At the next drain it is proposed, if this replica leads, or forwarded to
     /// the leader that it follows; without one it waits, for at most [`crate::Config::patience`].
@@ -58,30 +102,35 @@ impl Replica {
     /// # Errors
     /// Why not. It is then certain that the command is never applied.
     pub fn propose(&mut self, now: Instant, command: &[u8]) -> Result<CommandId, ProposeError> {
+        self.intake(now).propose(command)
+    }
+
+    /// Begins to take several commands in, one after the other, as by [`Replica::propose`]: what
+    /// does not depend on the command is looked at once.
+    pub fn intake(&mut self, now: Instant) -> Intake<'_> {
         self.now = self.now.max(now);
-        if self.halted.is_some() {
-            return Err(ProposeError::Halted);
-        }
-        let (bytes, limit) = (command.len(), self.config.command_bytes);
-        if bytes > limit {
-            return Err(ProposeError::TooLarge { bytes, limit });
-        }
-        if self.config.patience.is_zero() && self.offers_to().is_none() {
-            return Err(ProposeError::NotLeader);
-        }
-        let waiting = self.proposer.queued_bytes() + self.forwarding.unanswered_bytes();
-        if self.is_full(waiting, bytes) || self.fates.awaited() >= AWAITED_MAX {
-            return Err(ProposeError::Full);
-        }
-        self.patience.start(self.now, self.proposer.sequence());
-        Ok(self.proposer.enqueue(command))
+        let refusal = if self.halted.is_some() {
+            Some(ProposeError::Halted)
+        } else if self.config.patience.is_zero() && self.offers_to().is_none() {
+            Some(ProposeError::NotLeader)
+        } else if self.is_machine_behind() || self.fates.awaited() >= AWAITED_MAX {
+            Some(ProposeError::Full)
+        } else {
+            None
+        };
+        let unanswered = self.forwarding.unanswered_bytes();
+        Intake { replica: self, refusal, unanswered }
     }
 
     /// Whether `bytes` more find no room beside what waits.
     fn is_full(&self, waiting: usize, bytes: usize) -> bool {
+        waiting.saturating_add(bytes) > self.config.queue_bytes && waiting > 0
+    }
+
+    /// Whether the state machine is so far behind that a leader takes no more.
+    fn is_machine_behind(&self) -> bool {
         let lag = self.learner.chosen().since(self.learner.applied());
-        (waiting.saturating_add(bytes) > self.config.queue_bytes && waiting > 0)
-            || lag > self.config.apply_slots.saturating_mul(APPLY_LAG_FACTOR)
+        lag > self.config.apply_slots.saturating_mul(APPLY_LAG_FACTOR)
     }
 
     /// The ballot of the leader that commands and reads go to: this replica or another one.
@@ -155,6 +204,7 @@ impl Replica {
         }
         let start = (from, self.start_of(from));
         let full = self.hand_over.is_closing()
+            || self.is_machine_behind()
             || self.is_full(self.proposer.queued_bytes(), forward.batch.bytes().len());
         let announcement = self.learner.announcement();
         match self.proposer.handle_forward(start, forward, &announcement, full) {

@@ -24,6 +24,7 @@ mod deposed;
 mod ends;
 mod found_chosen;
 mod hostile;
+mod intake;
 mod pipeline;
 mod reads;
 mod stalled;
@@ -369,21 +370,6 @@ fn a_follower_forwards_to_its_leader_and_one_without_waits_or_refuses() {
     assert_eq!(refused, Err(ReadError::NotLeader));
     alone.hear(2, heartbeat(ballot(3, 2), Announcement::default()));
     assert_eq!(names(&alone.propose(b"x")), ["Forward"]);
-}
-
-#[test]
-fn a_command_is_refused_with_the_reason() {
-    // Too long, or too many bytes queued; either is certain never to be applied.
-    let small = |config: &mut Config| {
-        (config.command_bytes, config.queue_bytes, config.pipeline_slots) = (100, 100, 1);
-    };
-    let mut alone = Alone::start_with(small, recovered(1));
-    alone.lead();
-    let refused = alone.replica.propose(alone.now, &[0; 101]);
-    assert_eq!(refused, Err(ProposeError::TooLarge { bytes: 101, limit: 100 }));
-    alone.propose(&[0; 100]);
-    alone.propose(&[0; 100]);
-    assert_eq!(alone.replica.propose(alone.now, &[0; 100]), Err(ProposeError::Full));
 }
 
 #[test]

@@ -24,6 +24,15 @@ impl Applied {
         self.count += 1;
         self.digest = (self.digest.rotate_left(29) ^ digest(command)).wrapping_mul(FACTOR);
     }
+
+    /// Applies commands, one after the other. Apart from whatever calls it, so that the count and
+    /// the digest stay in registers.
+    #[inline(never)]
+    pub(crate) fn apply_all<'a>(&mut self, commands: impl Iterator<Item = &'a [u8]>) {
+        let mut applied = *self;
+        commands.for_each(|command| applied.apply(command));
+        *self = applied;
+    }
 }
 
 /// A digest of all bytes: a polynomial over words of 8 bytes, little-endian. What it does for one

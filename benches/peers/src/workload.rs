@@ -42,6 +42,11 @@ impl Workload {
         (number, self.command(number))
     }
 
+    /// The last command comes once more.
+    pub(crate) fn go_back(&mut self) {
+        self.next -= 1;
+    }
+
     /// The command with this number.
     #[inline]
     pub(crate) fn command(&mut self, number: u64) -> &[u8] {

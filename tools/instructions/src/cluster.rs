@@ -58,9 +58,9 @@ impl Cluster {
 
     /// Proposes so many commands of 64 bytes at the leader.
     pub(crate) fn propose(&mut self, commands: u64) {
-        let replica = &mut self.seats[self.leader].replica;
+        let mut intake = self.seats[self.leader].replica.intake(self.now);
         for _ in 0..commands {
-            let taken = replica.propose(self.now, black_box(&COMMAND));
+            let taken = intake.propose(black_box(&COMMAND));
             black_box(taken.expect("a leader with an empty queue takes commands"));
         }
     }

@@ -1,9 +1,9 @@
 //! How near the log of synod comes to what the disk takes: bytes of commands per second and
 //! replica, beside writers that overwrite zeroed files and sync every 4 MiB, all at once.
 //!
-//! `-prepared`: one segment of 512 MiB, made before the run, which fills less than a quarter of it,
-//! so that the log only overwrites. `-fresh`: segments of the default length from an empty directory,
-//! each made while the one before it fills.
+//! `-prepared`: one segment of 512 MiB, made before the run, which fills less than a quarter of
+//! it, so that the log only overwrites. `-fresh`: segments of the default length from an empty
+//! directory, each made while the one before it fills.
 
 use anyhow::Result;
 use synod::wal::{FileAccess, WalOptions};
@@ -16,8 +16,8 @@ use super::{ACCESSES, Options, Setup, Situation, floor, place};
 /// What a prepared segment holds.
 const PREPARED_BYTES: u32 = 512 << 20;
 
-/// How many bytes of commands a run takes: below a quarter of a prepared segment with all that a log
-/// adds, so that no second one is made.
+/// How many bytes of commands a run takes: below a quarter of a prepared segment with all that a
+/// log adds, so that no second one is made.
 const RUN_BYTES: u64 = 112 << 20;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {

@@ -27,7 +27,7 @@ impl Engine for Cluster {
             batch.extend_from_slice(command);
         }
         for replica in &mut self.replicas {
-            batch.chunks_exact(length).for_each(|command| replica.apply(command));
+            replica.apply_all(batch.chunks_exact(length));
         }
         self.log.push(batch);
         Ok(())

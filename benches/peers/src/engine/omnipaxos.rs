@@ -89,11 +89,11 @@ impl Cluster {
         }
         for seat in &mut self.seats {
             let from = seat.applied.count as usize;
-            for entry in seat.node.read_decided_suffix(from).unwrap_or_default() {
-                if let LogEntry::Decided(Command(command)) = entry {
-                    seat.applied.apply(&command);
-                }
-            }
+            let entries = seat.node.read_decided_suffix(from).unwrap_or_default();
+            seat.applied.apply_all(entries.iter().filter_map(|entry| match entry {
+                LogEntry::Decided(Command(command)) => Some(&command[..]),
+                _ => None,
+            }));
         }
     }
 }

@@ -130,11 +130,10 @@ impl Seat {
     }
 
     fn apply(&mut self, entries: &[Entry]) {
-        for entry in entries {
-            // A new leader begins with an empty one.
-            if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-                self.applied.apply(&entry.data);
-            }
-        }
+        // A new leader begins with an empty one.
+        let is_command = |entry: &&Entry| {
+            entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty()
+        };
+        self.applied.apply_all(entries.iter().filter(is_command).map(|entry| &entry.data[..]));
     }
 }

@@ -115,18 +115,13 @@ impl Cluster {
 impl Engine for Cluster {
     fn window(&mut self, workload: &mut Workload, window: u64) -> Result<(), String> {
         let goal = self.seats[self.leader].applied.count + window;
-        for _ in 0..window {
-            let command = workload.next().1;
-            loop {
-                match self.seats[self.leader].replica.propose(self.now, command) {
-                    Ok(_) => break,
-                    Err(ProposeError::Full) => self.settle(),
-                    Err(e) => return Err(e.to_string()),
-                }
-            }
-            self.seats[self.leader].turned = true;
+        let mut left = window;
+        while left > 0 {
+            let seat = &mut self.seats[self.leader];
+            seat.turned = true;
+            left = propose(&mut seat.replica, self.now, workload, left)?;
+            self.settle();
         }
-        self.settle();
         for _ in 0..TICKS_MAX {
             if self.seats.iter().all(|seat| seat.applied.count >= goal) {
                 return Ok(());
@@ -139,6 +134,27 @@ impl Engine for Cluster {
     fn applied(&self) -> Vec<Applied> {
         self.seats.iter().map(|seat| seat.applied).collect()
     }
+}
+
+/// Proposes so many commands, as far as there is room; says how many are left.
+fn propose(
+    replica: &mut Replica,
+    now: Instant,
+    workload: &mut Workload,
+    commands: u64,
+) -> Result<u64, String> {
+    let mut intake = replica.intake(now);
+    for left in (0..commands).rev() {
+        match intake.propose(workload.next().1) {
+            Ok(_) => {}
+            Err(ProposeError::Full) => {
+                workload.go_back();
+                return Ok(left + 1);
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    Ok(0)
 }
 
 impl Seat {
@@ -157,7 +173,7 @@ impl Seat {
                 }
                 Output::Chosen { slot, entry } => {
                     if let Entry::Batch(batch) = &entry {
-                        batch.commands().for_each(|command| self.applied.apply(command));
+                        self.applied.apply_all(batch.commands());
                     }
                     self.replica.handle_applied(now, slot.next());
                 }

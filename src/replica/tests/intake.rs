@@ -1,0 +1,48 @@
+//! Commands that are taken in, or refused with the reason.
+
+use super::*;
+
+#[test]
+fn a_command_is_refused_with_the_reason() {
+    // Too long, or too many bytes queued; either is certain never to be applied.
+    let small = |config: &mut Config| {
+        (config.command_bytes, config.queue_bytes, config.pipeline_slots) = (100, 100, 1);
+    };
+    let mut alone = Alone::start_with(small, recovered(1));
+    alone.lead();
+    let refused = alone.replica.propose(alone.now, &[0; 101]);
+    assert_eq!(refused, Err(ProposeError::TooLarge { bytes: 101, limit: 100 }));
+    alone.propose(&[0; 100]);
+    alone.propose(&[0; 100]);
+    assert_eq!(alone.replica.propose(alone.now, &[0; 100]), Err(ProposeError::Full));
+}
+
+#[test]
+fn an_intake_takes_in_and_refuses_as_if_each_came_alone() {
+    let lengths = [101, 100, 0, 101, 100, 7];
+    let outcomes = |setting: fn(&mut Config), leads: bool| {
+        let start = || {
+            let mut alone = Alone::start_with(setting, recovered(1));
+            if leads {
+                alone.lead();
+            }
+            alone
+        };
+        let (mut one, mut all) = (start(), start());
+        let one_by_one = lengths.map(|bytes| one.replica.propose(one.now, &[0; 101][..bytes]));
+        let mut intake = all.replica.intake(all.now);
+        let together = lengths.map(|bytes| intake.propose(&[0; 101][..bytes]));
+        assert_eq!(one_by_one, together);
+        assert_eq!(one.drain(), all.drain());
+        together.map(|taken| taken.map(|id| id.sequence))
+    };
+    let too_large = Err(ProposeError::TooLarge { bytes: 101, limit: 100 });
+    let full = Err(ProposeError::Full);
+    let small = |config: &mut Config| (config.command_bytes, config.queue_bytes) = (100, 200);
+    assert_eq!(outcomes(small, true), [too_large, Ok(0), Ok(1), too_large, full, Ok(2)]);
+    let hasty = |config: &mut Config| {
+        (config.command_bytes, config.patience) = (100, Duration::ZERO);
+    };
+    let nobody = Err(ProposeError::NotLeader);
+    assert_eq!(outcomes(hasty, false), [too_large, nobody, nobody, too_large, nobody, nobody]);
+}

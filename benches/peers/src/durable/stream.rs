@@ -1,7 +1,7 @@
 //! How near the log of synod comes to what the disk takes: bytes of commands per second and
 //! replica, beside writers that overwrite zeroed files and sync every 4 MiB, all at once.
 //!
-//! `-prepared`: one segment of 512 MiB, made before the run, which fills less than a quarter of
+//! `-prepared`: one segment of 1 GiB, made before the run, which fills less than a quarter of
 //! it, so that the log only overwrites. `-fresh`: segments of the default length from an empty
 //! directory, each made while the one before it fills.
 
@@ -14,11 +14,11 @@ use super::table::{Cell, Table};
 use super::{ACCESSES, Options, Setup, Situation, floor, place};
 
 /// What a prepared segment holds.
-const PREPARED_BYTES: u32 = 512 << 20;
+const PREPARED_BYTES: u32 = 1 << 30;
 
 /// How many bytes of commands a run takes: below a quarter of a prepared segment with all that a
 /// log adds, so that no second one is made.
-const RUN_BYTES: u64 = 112 << 20;
+const RUN_BYTES: u64 = 160 << 20;
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     options.rounds(|_, situation| one(options, table, situation))

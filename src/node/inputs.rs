@@ -233,6 +233,7 @@ impl<M: StateMachine> Shared<M> {
         } else if commands {
             self.poke_for_proposal();
         }
+        self.duty.wake_for_left();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads: from the caller's closure to the state machine.
 
+use core::time::Duration;
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::time::Instant;
 
 /// How many reads may be under way in a node, from the call until they have run.
 pub(super) const READS_MAX: usize = 65_536;
+
+/// The longest time that a local read waits for its asker to stop.
+const LOCAL_LEFT: Duration = Duration::from_millis(1);
 
 /// What reads the state machine, or hears why it cannot, and settles its ticket.
 pub(super) trait Reading<M>: Send {
@@ -92,9 +96,14 @@ impl<M: StateMachine> Shared<M> {
                     }
                 }
             }
-            // A queue that is closed drops it: its ticket says that the node has stopped.
+            // Whoever waits for it runs it. A queue that is closed drops it: its ticket says that
+            // the node has stopped.
             Consistency::Local => match self.duty.push(Work::Read(vec![reading])) {
-                Ok(()) => self.duty.wake(),
+                Ok(()) => {
+                    let old = || self.clock.now().after(LOCAL_LEFT);
+                    let look_at = self.duty.leave().then(old);
+                    self.let_ripen(&mut ticket, look_at);
+                }
                 Err(closed) => drop(closed),
             },
         }

@@ -461,6 +461,7 @@ impl<M: StateMachine> Shared<M> {
         let now = self.clock.now();
         let looks = [self.inputs.proposals.ripen_old(now), self.inputs.reads.ripen_old(now)];
         looks.into_iter().flatten().for_each(|look_at| self.alarm.set_look(look_at));
+        self.duty.wake_for_left();
         self.turn(|core, now| {
             if !self.stopping.load(Ordering::SeqCst) {
                 core.replica.handle_timeout(now);

@@ -48,6 +48,8 @@ pub(super) struct Duty<M: StateMachine> {
     applied: AtomicU64,
     /// Whether the replica has more to deliver, and waits for that mark.
     is_awaited: AtomicBool,
+    /// Whether nobody was woken for some of the work.
+    is_left: AtomicBool,
 }
 
 impl<M: StateMachine> Duty<M> {
@@ -58,6 +60,7 @@ impl<M: StateMachine> Duty<M> {
             helper: Mutex::default(),
             applied: AtomicU64::new(0),
             is_awaited: AtomicBool::new(false),
+            is_left: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +77,19 @@ impl<M: StateMachine> Duty<M> {
     /// Adds work, without waking anyone. Gives it back if the node has stopped.
     pub(super) fn push(&self, work: Work<M>) -> Result<(), Work<M>> {
         self.work.push(work)
+    }
+
+    /// Leaves what was pushed until somebody hurries, or looks after what is old. Whether somebody
+    /// must be found who looks.
+    pub(super) fn leave(&self) -> bool {
+        !self.is_left.swap(true, Ordering::SeqCst)
+    }
+
+    /// Wakes whoever is on duty if nobody was woken for some of the work.
+    pub(super) fn wake_for_left(&self) {
+        if self.is_left.load(Ordering::SeqCst) && self.is_left.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
     }
 
     /// Wakes whoever is on duty, since there is work.

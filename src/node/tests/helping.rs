@@ -231,3 +231,44 @@ fn what_a_helper_leaves_is_done_by_the_apply_thread() {
         read.wait().unwrap();
     }
 }
+
+#[test]
+fn a_local_read_runs_where_its_asker_waits_and_soon_if_nobody_does() {
+    let node = start_where(256, Box::new(|_| {}));
+    let me = thread::current().id();
+    let (told, ran) = mpsc::channel();
+    let ask = || {
+        let told = told.clone();
+        node.read(Consistency::Local, move |_| {
+            told.send(()).unwrap();
+            thread::current().id()
+        })
+    };
+    while ask().wait().unwrap() != me {
+        ran.recv().unwrap();
+    }
+    ran.recv().unwrap();
+    type Asked = Ticket<ThreadId>;
+    let holders: [fn(Asked) -> Option<Asked>; 5] = [
+        |ticket| {
+            drop(ticket);
+            None
+        },
+        |ticket| ticket.wait_timeout(Duration::ZERO).err(),
+        |mut ticket| {
+            let polled = pin!(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+            polled.is_pending().then_some(ticket)
+        },
+        |ticket| {
+            let _ = ticket.is_done();
+            Some(ticket)
+        },
+        // Nothing at all.
+        Some,
+    ];
+    for holder in holders {
+        let ticket = holder(ask());
+        ran.recv().unwrap();
+        drop(ticket);
+    }
+}

@@ -46,3 +46,22 @@ fn an_intake_takes_in_and_refuses_as_if_each_came_alone() {
     let nobody = Err(ProposeError::NotLeader);
     assert_eq!(outcomes(hasty, false), [too_large, nobody, nobody, too_large, nobody, nobody]);
 }
+
+#[test]
+fn a_leader_whose_machine_is_far_behind_takes_in_no_more() {
+    let mut alone = Alone::start_with(|config| config.apply_slots = 2, recovered(1));
+    let leader = alone.lead();
+    assert!(!alone.replica.awaits_applied());
+    // Sixteen times what it hands out at once, and one more.
+    for slot in 0..33 {
+        alone.propose(b"x");
+        alone.hear(2, vote(leader, slot));
+        alone.hear(3, vote(leader, slot));
+    }
+    assert!(alone.replica.awaits_applied());
+    assert_eq!(alone.replica.intake(alone.now).propose(b"y"), Err(ProposeError::Full));
+    alone.replica.handle_applied(alone.now, Slot(2));
+    assert_eq!(alone.replica.applied(), Slot(2));
+    assert!(alone.replica.awaits_applied());
+    assert!(alone.replica.intake(alone.now).propose(b"y").is_ok());
+}

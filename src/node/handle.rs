@@ -187,7 +187,7 @@ impl<M: StateMachine> Handle<M> {
     /// 120 ms by default; a follower does not wait for any of that. So a stop takes no longer than
     /// that, and at the very most twice that, beside the syncs and the state machine.
     ///
-    /// Waits for all that, unless it is called by a thread of the node itself, out of the state
+    /// Waits for all that, unless it is called on a thread that works for a node, out of a state
     /// machine, a waker or a transport: then it goes on behind the caller's back. Calling it again
     /// does nothing.
     ///
@@ -204,20 +204,22 @@ impl<M: StateMachine> Handle<M> {
 
 impl<M: StateMachine> Owner<M> {
     fn stop(&self) {
+        // A thread cannot wait for itself to end, nor for the transport or the machine that it
+        // holds up: not even for somebody else who stops the node, and waits for all of them.
+        let waits = !is_lent();
         // Held until all has ended, so that a second caller waits for the first.
-        let mut threads = self.threads.lock();
-        let me = thread::current().id();
+        let threads = if waits { Some(self.threads.lock()) } else { self.threads.try_lock() };
+        let Some(mut threads) = threads else { return };
         if threads.is_empty() {
             return;
         }
         let leaving = core::mem::take(&mut *threads);
-        if leaving.iter().any(|thread| thread.thread().id() == me) || is_lent() {
-            let shared = Arc::clone(&self.shared);
-            // A thread cannot wait for itself to end, nor for the transport or the machine that it
-            // holds up. If no thread can be had either, the node ends with the process.
-            let _ = thread::Builder::new().spawn(move || super::stop(&shared, leaving));
-        } else {
+        if waits {
             super::stop(&self.shared, leaving);
+        } else {
+            let shared = Arc::clone(&self.shared);
+            // If no thread can be had for it, the node ends with the process.
+            let _ = thread::Builder::new().spawn(move || super::stop(&shared, leaving));
         }
     }
 }

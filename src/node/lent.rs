@@ -1,5 +1,5 @@
-//! Threads that are lent to a node: they run its transport or its state machine for it, and other
-//! people's wakers there. Such a thread must not wait for the node to end.
+//! Threads that are lent to a node: its own, and those that run its transport or its state machine
+//! for it, and other people's wakers there. Such a thread must not wait for a node to end.
 
 use core::cell::Cell;
 

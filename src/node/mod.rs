@@ -43,6 +43,7 @@ use std::vec::Vec;
 use thiserror::Error;
 
 pub use self::handle::Handle;
+use self::lent::Lent;
 pub use self::status::{Counters, Lag, NodeStatus};
 pub use self::ticket::{Applied, Ticket, TicketError};
 use self::turn::{Parts, Shared};
@@ -250,6 +251,7 @@ fn spawn<M: StateMachine>(
     thread::Builder::new()
         .name(title)
         .spawn(move || {
+            let _lent = Lent::begin();
             // A thread that ends silently would leave everybody waiting.
             let ran = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&shared))));
             if let Err(panic) = ran {

@@ -141,6 +141,18 @@ impl<M: StateMachine> Drop for Helper<'_, M> {
     }
 }
 
+/// The machine is dropped with this, also if a waker panics.
+struct End<'a, M: StateMachine> {
+    duty: &'a Duty<M>,
+}
+
+impl<M: StateMachine> Drop for End<'_, M> {
+    fn drop(&mut self) {
+        let applier = self.duty.applier.lock().take();
+        drop(applier);
+    }
+}
+
 impl<M: StateMachine> Shared<M> {
     /// Turns the core if the replica waits for what has been applied. Otherwise whoever turns it
     /// next looks at the mark.
@@ -168,11 +180,10 @@ impl<M: StateMachine> Shared<M> {
 
     /// The apply thread: works until the node stops, and drops the machine then.
     pub(super) fn run_machine(&self) {
+        let _end = End { duty: &self.duty };
         while self.duty.work.wait() {
             self.work_off(self.duty.applier.lock().as_mut(), &|| false);
         }
-        let applier = self.duty.applier.lock().take();
-        drop(applier);
     }
 
     /// Waits until a ticket of this node is settled, as the helper if there is none. Whoever

@@ -171,6 +171,30 @@ fn a_node_may_be_stopped_by_its_machine_on_the_thread_that_waits() {
 }
 
 #[test]
+fn a_machine_may_stop_its_node_while_somebody_else_does() {
+    let handle: Arc<OnceLock<Handle<Where>>> = Arc::default();
+    let stops = Arc::clone(&handle);
+    let (begun, begins) = mpsc::channel();
+    let stop = move |command: &[u8]| {
+        if command == b"stop" {
+            let node = stops.get().expect("the node has started");
+            begun.send(()).unwrap();
+            // Whoever stops it waits for this machine from now on.
+            while !node.owner.shared.leaving.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            node.stop().unwrap();
+        }
+    };
+    let node = start_where(256, Box::new(stop));
+    assert!(handle.set(node.clone()).is_ok());
+    let ticket = node.propose(b"stop");
+    begins.recv().unwrap();
+    node.stop().unwrap();
+    assert!(ticket.wait_timeout(Duration::MAX).unwrap().is_ok());
+}
+
+#[test]
 fn a_panic_of_the_machine_stops_the_node_and_not_the_thread_that_waits() {
     let me = thread::current().id();
     let panics = move |command: &[u8]| {

@@ -76,8 +76,8 @@ impl<M: StateMachine> Handle<M> {
     /// [`super::TicketError::NotLeader`] if no leader confirms it within
     /// [`crate::Config::patience`].
     ///
-    /// A local read costs no more than a call for whoever waits for its ticket at once, mostly. If
-    /// nobody waits for it, polls it or drops it, it runs within a millisecond or two.
+    /// A local read mostly runs on the thread that waits for its ticket. If nobody waits for it,
+    /// polls it or drops it, it runs elsewhere within a millisecond or two.
     ///
     /// Linearizable reads that are asked in a burst share a round of the leader: they are gathered
     /// as commands are ([`Handle::propose`]). One that is waited for at once is not held back.

@@ -101,7 +101,7 @@ impl<M: StateMachine> Shared<M> {
 
     /// Lets whoever waits for the ticket ripen what waits here, or the timer thread.
     pub(super) fn let_ripen<T>(&self, ticket: &mut Ticket<T>, look_at: Option<Instant>) {
-        ticket.is_unripe();
+        ticket.mark_unripe();
         if let Some(look_at) = look_at {
             self.alarm.set_look(look_at);
         }

@@ -3,14 +3,15 @@
 //! ```text
 //!  proposers --> queue --+            +--> disk thread: syncs --------+
 //!  transport --> inbox --+--> core ---+--> errands: old entries       |
-//!  timer thread ---------+    (lock)  +--> apply thread: the machine -+
+//!  timer thread ---------+    (lock)  +--> apply thread: the machine  |
 //!        ^                 ^          +--> transport, after the lock  |
 //!        +---- deadline ---+------------------------------------------+
 //! ```
 //!
 //! The core is turned by whichever thread has an input. Syncs, the state machine, reads of old
 //! entries and heartbeats never wait for one another: a slow disk or machine does not look like a
-//! dead leader. Any failure stops the node for good, and every ticket gets the reason.
+//! dead leader. Whoever waits for a ticket may run the machine instead of the apply thread. Any
+//! failure stops the node for good, and every ticket gets the reason.
 
 mod alarm;
 mod apply;
@@ -225,7 +226,7 @@ impl Node {
         handle.add(spawn("disk", &shared, |shared| workers::run_disk(&shared))?);
         handle.add(spawn("timer", &shared, |shared| workers::run_timer(&shared))?);
         handle.add(spawn("errands", &shared, |shared| workers::run_errands(&shared))?);
-        handle.add(spawn("apply", &shared, |shared| work::run(&shared))?);
+        handle.add(spawn("apply", &shared, |shared| shared.run_machine())?);
         let inbox = Inbox::new(&shared, cluster, me);
         let opened = catch_unwind(AssertUnwindSafe(|| shared.outgoing.open(inbox)));
         if let Err(panic) = opened {

@@ -114,7 +114,7 @@ fn whoever_looks_at_a_ticket_in_vain_or_drops_it_hurries_once() {
         let counting = Arc::new(Counting::default());
         let (ticket, settler) = Ticket::new();
         let mut ticket = ticket.of(Arc::<Counting>::clone(&counting));
-        ticket.is_unripe();
+        ticket.mark_unripe();
         let open = if settled {
             settler.settle(Ok(applied(7)));
             None
@@ -354,7 +354,37 @@ fn propose_never_waits_and_every_ticket_is_settled() {
     assert_eq!(node.status().counters.applied, applied);
 }
 
-type Held = Ticket<Applied<()>>;
+type Holder<T> = fn(Ticket<T>) -> Option<Ticket<T>>;
+
+/// What a ticket's holder may do that lets its command or read go on; what it has not given up, it
+/// gives back.
+fn holders<T>() -> [Holder<T>; 5] {
+    [
+        |ticket| {
+            assert!(ticket.wait().is_ok());
+            None
+        },
+        |ticket| {
+            drop(ticket);
+            None
+        },
+        |ticket| match ticket.wait_timeout(Duration::ZERO) {
+            Ok(done) => {
+                assert!(done.is_ok());
+                None
+            }
+            Err(ticket) => Some(ticket),
+        },
+        |mut ticket| {
+            let polled = pin!(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+            polled.is_pending().then_some(ticket)
+        },
+        |ticket| {
+            let _ = ticket.is_done();
+            Some(ticket)
+        },
+    ]
+}
 
 /// Counts aloud.
 struct Told(u64, mpsc::Sender<u64>);
@@ -385,32 +415,7 @@ fn in_a_burst_a_command_waits_until_its_proposer_stops_and_no_longer() {
         assert!(!shared.inputs.proposals.are_ripe());
     };
     // Whatever its holder does with the ticket, the command is chosen.
-    let holders: [fn(Held) -> Option<Held>; 5] = [
-        |ticket| {
-            ticket.wait().unwrap();
-            None
-        },
-        |ticket| {
-            drop(ticket);
-            None
-        },
-        |ticket| match ticket.wait_timeout(Duration::ZERO) {
-            Ok(done) => {
-                done.unwrap();
-                None
-            }
-            Err(ticket) => Some(ticket),
-        },
-        |mut ticket| {
-            let _ = pin!(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
-            Some(ticket)
-        },
-        |ticket| {
-            let _ = ticket.is_done();
-            Some(ticket)
-        },
-    ];
-    for (count, holder) in holders.into_iter().enumerate() {
+    for (count, holder) in holders().into_iter().enumerate() {
         burst();
         let ticket = holder(node.propose(b"z"));
         assert_eq!(applied.recv(), Ok(4 + 3 * count as u64));

@@ -185,7 +185,7 @@ impl<T, E> Ticket<T, E> {
     }
 
     /// Its node is told as soon as somebody waits for this ticket, or gives it up.
-    pub(super) fn is_unripe(&mut self) {
+    pub(super) fn mark_unripe(&mut self) {
         self.unripe = true;
     }
 

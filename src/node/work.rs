@@ -10,7 +10,6 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::vec::Vec;
 
@@ -237,9 +236,4 @@ impl<M: StateMachine> Shared<M> {
         }
         self.tell_if_awaited();
     }
-}
-
-/// The apply thread.
-pub(super) fn run<M: StateMachine>(shared: &Arc<Shared<M>>) {
-    shared.run_machine();
 }

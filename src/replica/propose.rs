@@ -76,13 +76,12 @@ impl Intake<'_> {
     pub fn propose(&mut self, command: &[u8]) -> Result<CommandId, ProposeError> {
         let replica = &mut *self.replica;
         let (bytes, limit) = (command.len(), replica.config.command_bytes);
-        if let Some(refusal) = self.refusal {
-            // Whoever tries again later does not learn only then that it is too large.
-            let too_large = bytes > limit && refusal != ProposeError::Halted;
-            return Err(if too_large { ProposeError::TooLarge { bytes, limit } } else { refusal });
-        }
-        if bytes > limit {
+        // Whoever tries again later does not learn only then that it is too large.
+        if bytes > limit && self.refusal != Some(ProposeError::Halted) {
             return Err(ProposeError::TooLarge { bytes, limit });
+        }
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
         }
         if replica.is_full(replica.proposer.queued_bytes() + self.unanswered, bytes) {
             return Err(ProposeError::Full);

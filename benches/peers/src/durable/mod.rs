@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// What is measured.
     #[arg(long, value_enum, default_value_t = Suite::Commands)]
     suite: Suite,
-    /// Who is measured; everybody if not given.
+    /// Who is measured, by the suite `commands` only; everybody if not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
     /// How many replicas a cluster has.
@@ -227,6 +227,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 ///
 /// Says what failed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
+    if options.suite != Suite::Commands && !options.peers.is_empty() {
+        return Ok(refuse("--peers is for the suite `commands`: the others measure synod"));
+    }
     if let Err(refusal) = disk::check(&options.directory) {
         return Ok(refuse(&refusal));
     }

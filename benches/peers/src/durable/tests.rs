@@ -175,3 +175,10 @@ fn synod_runs_for_a_few_commands_in_each_situation() {
     assert_eq!(found.len(), 2 * 2 * 4, "of each peer in each situation each metric");
     assert!(found.iter().all(|it| it.runs[0] > 0.0 && it.commands >= 20));
 }
+
+#[test]
+fn peers_are_refused_where_only_synod_is_measured() {
+    let words = ["--suite", "stages", "--peers", "raft"];
+    let code = run(&options(&words).expect("each is an option")).expect("nothing is measured");
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+}
